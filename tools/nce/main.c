@@ -1,0 +1,72 @@
+/* The nce command: finds the sub-command in a table and runs it. */
+#include "tools/nce/command.h"
+#include "nce/nce.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    nce_command_fn *run;
+    const char *help;
+} commands[] = {
+    {"version", nce_cmd_version, "print the version"},
+};
+
+int nce_cmd_version(int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 1) return nce_cmd_usage("version takes no arguments");
+    printf("libnce %s\n", nce_version_string());
+    return NCE_EXIT_OK;
+}
+
+static int say(int code, const char *format, va_list args)
+{
+    fflush(stdout);
+    fputs("nce: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    return code;
+}
+
+int nce_cmd_failed(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int code = say(NCE_EXIT_FAILED, format, args);
+    va_end(args);
+    return code;
+}
+
+int nce_cmd_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int code = say(NCE_EXIT_USAGE, format, args);
+    va_end(args);
+    return code;
+}
+
+static void help(FILE *to)
+{
+    fputs("usage: nce COMMAND [ARGUMENTS]   (nce COMMAND --help says more)\n\n", to);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].help);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return NCE_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return NCE_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) argv[1] = "version";
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    return nce_cmd_usage("no command '%s'; nce --help lists them", argv[1]);
+}
