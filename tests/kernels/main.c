@@ -9,6 +9,7 @@
 #include <string.h>
 
 const check_family check_families[] = {
+    {"matmul", check_matmul_run},
     {NULL, NULL},
 };
 
