@@ -193,7 +193,8 @@ static nce_status open_set(nce_gguf *g, reading *r)
                         n_parts);
     status = check_part(g, 1, n_parts);
     if (status == NCE_OK) status = open_others(g, n_parts, r);
-    if (status == NCE_OK) status = nce_gguf_u64(g, "split.tensors.count", 0, UINT32_MAX, &n_tensors);
+    if (status != NCE_OK) return status;
+    status = nce_gguf_u64(g, "split.tensors.count", 0, UINT32_MAX, &n_tensors);
     if (status == NCE_ERR_NOTFOUND) return NCE_OK;
     if (status == NCE_OK && n_tensors != g->n_tensors)
         return nce_fail(g->ctx, NCE_ERR_FORMAT, "%s: key split.tensors.count is %llu, the %u parts have %zu tensors",
