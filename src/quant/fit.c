@@ -12,10 +12,12 @@ static float reciprocal(float scale)
     return fabsf(scale) < tiny ? 0 : 1 / scale;
 }
 
-/* |v| < 2^22: adding 1.5 * 2^23 leaves the nearest integer in the low bits, ties to even, without a library call. */
+/* For |v| < 2^22, adding 1.5 * 2^23 and taking it off again gives the nearest integer, ties to even: no library call. */
+static const float to_integer = 12582912.0f;
+
 static int nearest(float v)
 {
-    return (int)(nce_f32_bits(v + 12582912.0f) & 0x7fffff) - 0x400000;
+    return (int)((v + to_integer) - to_integer);
 }
 
 static float clamp(float v, float lo, float hi)
@@ -23,25 +25,15 @@ static float clamp(float v, float lo, float hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-void nce_assign_integers(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+/* Eight running sums, folded in a fixed order: the same bits whatever the compiler makes of the loops. */
+static nce_fit_sums fold(float *xq, float *qq)
 {
-    const float inverse = reciprocal(scale), lo = (float)c->lo, hi = (float)c->hi;
-    (void)w;
-    for (int i = 0; i < n; i++)
-        code[i] = (int8_t)nearest(clamp(x[i] * inverse, lo, hi));
-}
-
-void nce_assign_iq4(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
-{
-    const float inverse = reciprocal(scale);
-    (void)c, (void)w;
-    for (int i = 0; i < n; i++) {
-        const float twice = 2 * x[i] * inverse;
-        int k = 0; /* levels ascend; binary search for the last midpoint below */
-        for (int step = 8; step > 0; step /= 2)
-            k += twice > (float)(nce_iq4_values[k + step - 1] + nce_iq4_values[k + step]) ? step : 0;
-        code[i] = nce_iq4_values[k];
-    }
+    for (int half = 4; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) {
+            xq[l] += xq[l + half];
+            qq[l] += qq[l + half];
+        }
+    return (nce_fit_sums){xq[0], qq[0]};
 }
 
 nce_fit_sums nce_fit_sum(const float *x, const float *w, const int8_t *code, int n)
@@ -53,12 +45,37 @@ nce_fit_sums nce_fit_sum(const float *x, const float *w, const int8_t *code, int
             xq[l] += wq * x[i + l];
             qq[l] += wq * q;
         }
-    for (int half = 4; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) {
-            xq[l] += xq[l + half];
-            qq[l] += qq[l + half];
+    return fold(xq, qq);
+}
+
+nce_fit_sums nce_assign_integers(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+{
+    const float inverse = reciprocal(scale), lo = (float)c->lo, hi = (float)c->hi;
+    float xq[8] = {0}, qq[8] = {0}, q[8];
+    for (int i = 0; i < n; i += 8) {
+        for (int l = 0; l < 8; l++) {
+            q[l] = (clamp(x[i + l] * inverse, lo, hi) + to_integer) - to_integer;
+            xq[l] += w[i + l] * q[l] * x[i + l];
+            qq[l] += w[i + l] * q[l] * q[l];
         }
-    return (nce_fit_sums){xq[0], qq[0]};
+        for (int l = 0; l < 8; l++)
+            code[i + l] = (int8_t)(int)q[l];
+    }
+    return fold(xq, qq);
+}
+
+nce_fit_sums nce_assign_iq4(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+{
+    const float inverse = reciprocal(scale);
+    (void)c;
+    for (int i = 0; i < n; i++) {
+        const float twice = 2 * x[i] * inverse;
+        int k = 0; /* levels ascend; binary search for the last midpoint below */
+        for (int step = 8; step > 0; step /= 2)
+            k += twice > (float)(nce_iq4_values[k + step - 1] + nce_iq4_values[k + step]) ? step : 0;
+        code[i] = nce_iq4_values[k];
+    }
+    return nce_fit_sum(x, w, code, n);
 }
 
 /* What the best scale for given codes takes off the error: (sum wxq)^2 / sum wqq. */
@@ -78,16 +95,14 @@ float nce_fit_scale(const nce_coder *c, const float *x, const float *w, int n)
     for (int trial = 0; trial < c->n_trials * (c->both_signs ? 2 : 1); trial++) {
         const float t = c->n_trials > 1 ? (float)(trial % c->n_trials) / (float)(c->n_trials - 1) : 0;
         const float scale = largest / (top * (c->first + (c->last - c->first) * t));
-        c->assign(c, x, w, n, trial < c->n_trials ? scale : -scale, code);
-        const nce_fit_sums s = nce_fit_sum(x, w, code, n);
+        const nce_fit_sums s = c->assign(c, x, w, n, trial < c->n_trials ? scale : -scale, code);
         if (gain(s) > best_gain) {
             best_gain = gain(s);
             best = s.xq / s.qq;
         }
     }
     for (int round = 0; round < MAX_ROUNDS; round++) {
-        c->assign(c, x, w, n, best, code);
-        const nce_fit_sums s = nce_fit_sum(x, w, code, n);
+        const nce_fit_sums s = c->assign(c, x, w, n, best, code);
         if (gain(s) <= best_gain) break;
         best_gain = gain(s);
         best = s.xq / s.qq;
@@ -123,8 +138,7 @@ static float choose_scale(const nce_coder *c, const float *x, const float *w, fl
     for (int k = 0; k < 3; k++) {
         const int scale = middle + (k == 2 ? -1 : k) * c->scale_step;
         if (scale < c->scale_lo || scale > c->scale_hi) continue;
-        c->assign(c, x, w, c->sub, out->d[0] * (float)scale, code);
-        const nce_fit_sums s = nce_fit_sum(x, w, code, c->sub);
+        const nce_fit_sums s = c->assign(c, x, w, c->sub, out->d[0] * (float)scale, code);
         const float error = nce_fit_error(s, out->d[0] * (float)scale);
         if (error >= best) continue;
         best = error;
@@ -157,7 +171,7 @@ void nce_fit(const nce_coder *c, const float *x, const float *w, nce_plain_block
         best = (float)error;
         p.d[1] = p.d[0];
         *out = p;
-        if (!(qq > 0)) break;
-        p.d[0] = as_stored(c, (float)(xq / qq));
+        p.d[0] = as_stored(c, qq > 0 ? (float)(xq / qq) : 0);
+        if (p.d[0] == out->d[0]) break;
     }
 }

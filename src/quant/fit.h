@@ -17,8 +17,14 @@
 
 typedef struct nce_coder nce_coder;
 
+/* Sums of w x q and w q q over a run with codes q. */
+typedef struct nce_fit_sums {
+    float xq, qq;
+} nce_fit_sums;
+
 /* The codes of n elements nearest to x at the scale (any sign, 0 allowed), in the sense of the weights. */
-typedef void nce_assign_fn(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code);
+typedef nce_fit_sums nce_assign_fn(const nce_coder *c, const float *x, const float *w, int n, float scale,
+                                   int8_t *code);
 
 struct nce_coder {
     nce_assign_fn *assign;
@@ -37,11 +43,8 @@ nce_assign_fn nce_assign_integers;
 /* The sixteen levels of IQ4. */
 nce_assign_fn nce_assign_iq4;
 
-/* Sums of w x q and w q q over n elements. */
-typedef struct nce_fit_sums {
-    float xq, qq;
-} nce_fit_sums;
 nce_fit_sums nce_fit_sum(const float *x, const float *w, const int8_t *code, int n);
+
 /* Error of a scale less sum w x x, from the sums. */
 static inline float nce_fit_error(nce_fit_sums s, float scale)
 {
@@ -65,8 +68,6 @@ typedef struct nce_affine {
 nce_affine nce_fit_affine(int hi, bool min_positive, const float *x, const float *w, int n);
 /* Nearest codes, and the sum of w (x - value)^2. */
 float nce_affine_assign(int hi, nce_affine a, const float *x, const float *w, int n, int8_t *code);
-/* Best d and min for given codes; d is 0 if they do not tell. */
-nce_affine nce_affine_solve(bool min_positive, const float *x, const float *w, int n, const int8_t *code);
 /* The same for a super-block of n_sub runs of sub elements with integer scales and minima 0 .. scale_hi under two F16
  * numbers: as nce_fit, with both neighbours of both numbers tried, and d and dmin fitted together.  scale[j] and min[j]
  * of sub-block j. */

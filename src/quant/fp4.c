@@ -7,7 +7,7 @@
 #include <math.h>
 
 /* Magnitudes 0 1 2 3 4 6 8 12; code is the signed level. */
-static void assign_fp4(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+static nce_fit_sums assign_fp4(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
 {
     static const float midpoints[7] = {0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10};
     const float inverse = scale > 1e-20f ? 1 / scale : 0;
@@ -19,6 +19,7 @@ static void assign_fp4(const nce_coder *c, const float *x, const float *w, int n
             k += v > midpoints[m];
         code[i] = (int8_t)(x[i] < 0 ? -nce_fp4_values[k] : nce_fp4_values[k]);
     }
+    return nce_fit_sum(x, w, code, n);
 }
 
 static const nce_coder coder = {assign_fp4, 1, 16, 1, 1, 1, -12, 12, 0.7f, 1.35f, 12, false, 1, NULL};
@@ -35,8 +36,7 @@ static uint32_t index_of(int8_t level)
 static bool improves(const float *x, const float *w, int n, float scale, float *best, int8_t *code)
 {
     int8_t trial[32];
-    assign_fp4(&coder, x, w, n, scale, trial);
-    const float error = nce_fit_error(nce_fit_sum(x, w, trial, n), scale);
+    const float error = nce_fit_error(assign_fp4(&coder, x, w, n, scale, trial), scale);
     if (!(error < *best)) return false;
     *best = error;
     memcpy(code, trial, (size_t)n);

@@ -31,16 +31,19 @@ static void assign_run(const nce_words *b, const float *x, const float *w, int n
 }
 
 /* One shift for the whole sub-block (IQ1_S). */
-static void assign_together(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+static nce_fit_sums assign_together(const nce_coder *c, const float *x, const float *w, int n, float scale,
+                                    int8_t *code)
 {
     assign_run(c->book, x, w, n, scale, code);
+    return nce_fit_sum(x, w, code, n);
 }
 
 /* One for each word (IQ1_M). */
-static void assign_apart(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+static nce_fit_sums assign_apart(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
 {
     for (int i = 0; i < n; i += 8)
         assign_run(c->book, x + i, w + i, 8, scale, code + i);
+    return nce_fit_sum(x, w, code, n);
 }
 
 /* Number of the word, and whether it is shifted down. */

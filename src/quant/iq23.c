@@ -24,7 +24,8 @@ static uint32_t choose_signs(const float *x, const float *w, bool even)
     return even && odd ? signs ^ 1u << cheapest : signs;
 }
 
-static void assign(const nce_words *b, const float *x, const float *w, int n, float scale, bool even, int8_t *code)
+static nce_fit_sums assign(const nce_words *b, const float *x, const float *w, int n, float scale, bool even,
+                           int8_t *code)
 {
     for (int i = 0; i < n; i += 8) {
         const uint32_t signs = choose_signs(x + i, w + i, even);
@@ -42,16 +43,17 @@ static void assign(const nce_words *b, const float *x, const float *w, int n, fl
         for (int k = 0; k < 8; k++)
             code[i + k] = (int8_t)(signs >> k & 1 ? -b->level[level[k]] : b->level[level[k]]);
     }
+    return nce_fit_sum(x, w, code, n);
 }
 
-static void assign_free(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+static nce_fit_sums assign_free(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
 {
-    assign(c->book, x, w, n, scale, false, code);
+    return assign(c->book, x, w, n, scale, false, code);
 }
 
-static void assign_even(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
+static nce_fit_sums assign_even(const nce_coder *c, const float *x, const float *w, int n, float scale, int8_t *code)
 {
-    assign(c->book, x, w, n, scale, true, code);
+    return assign(c->book, x, w, n, scale, true, code);
 }
 
 static uint32_t signs_of(const int8_t *code)

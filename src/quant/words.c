@@ -30,10 +30,10 @@ static void init(nce_words *b, int n_dims, uint64_t (*word)(const void *, int), 
     memset(b, 0, sizeof *b);
     b->n_dims = n_dims;
     find_levels(b, word, words, n);
-    b->n_halves = n_dims == 8 ? 81 : 64;
+    b->base = n_dims == 8 ? 9 : 8;
     for (int i = 0; i < n; i++)
         b->start[half_of(b, word(words, i), 0) + 1]++;
-    for (int h = 0; h < b->n_halves; h++)
+    for (int h = 0; h < b->base * b->base; h++)
         b->start[h + 1] = (uint16_t)(b->start[h + 1] + b->start[h]);
     uint16_t next[NCE_WORDS_HALVES];
     memcpy(next, b->start, sizeof next);
@@ -62,50 +62,56 @@ void nce_words_init_4(nce_words *b, const uint32_t *words, int n)
     init(b, 4, word_4, words, n);
 }
 
-/* Costs of all values of a half; the first element is the fastest digit. */
-static void half_costs(const nce_words *b, float cost[][NCE_WORDS_LEVELS], float *out)
+/* Costs of the values of the four digits; *least[j] is the cheapest of digit j. */
+static void digit_costs(const nce_words *b, float cost[][NCE_WORDS_LEVELS], float digit[4][9], int least[4])
 {
-    const int n = b->n_levels, square = n * n;
-    float *pairs = b->n_dims == 8 ? (float[16]){0} : out;
-    for (int j = 0; j < n; j++)
-        for (int i = 0; i < n; i++)
-            pairs[j * n + i] = cost[0][i] + cost[1][j];
-    if (b->n_dims == 4) return;
-    for (int k = 0; k < square; k++) {
-        const float high = cost[2][k % n] + cost[3][k / n];
-        for (int i = 0; i < square; i++)
-            out[k * square + i] = high + pairs[i];
+    for (int j = 0; j < 4; j++) {
+        if (b->n_dims == 8)
+            for (int v = 0; v < 9; v++)
+                digit[j][v] = cost[2 * j][v % 3] + cost[2 * j + 1][v / 3];
+        else
+            memcpy(digit[j], cost[j], 8 * sizeof(float));
+        least[j] = 0;
+        for (int v = 1; v < b->base; v++)
+            if (digit[j][v] < digit[j][least[j]]) least[j] = v;
     }
+}
+
+typedef struct found {
+    float cost;
+    int first, second;
+} found;
+
+static void search_list(const nce_words *b, int first, float cost, const float *second, found *best)
+{
+    for (int i = b->start[first]; i < b->start[first + 1]; i++)
+        if (cost + second[b->second[i]] < best->cost) *best = (found){cost + second[b->second[i]], first, b->second[i]};
 }
 
 float nce_words_nearest(const nce_words *b, float cost[][NCE_WORDS_LEVELS], uint8_t *level)
 {
-    float first[NCE_WORDS_HALVES], second[NCE_WORDS_HALVES], least = INFINITY, best = INFINITY;
-    int best_first = 0, best_second = 0, start = 0;
-    half_costs(b, cost, first);
-    half_costs(b, cost + b->n_dims / 2, second);
-    for (int h = 0; h < b->n_halves; h++) {
-        least = second[h] < least ? second[h] : least;
-        start = first[h] < first[start] ? h : start;
-    }
-    for (int k = -1; k < b->n_halves; k++) { /* the cheapest first half first: it bounds the others */
-        const int h = k < 0 ? start : k;
-        if (first[h] + least >= best) continue;
-        for (int i = b->start[h]; i < b->start[h + 1]; i++) {
-            const float total = first[h] + second[b->second[i]];
-            if (total >= best) continue;
-            best = total;
-            best_first = h;
-            best_second = b->second[i];
-        }
+    float digit[4][9], second[NCE_WORDS_HALVES];
+    int least[4];
+    found best = {INFINITY, 0, 0};
+    digit_costs(b, cost, digit, least);
+    for (int v = 0; v < b->base; v++)
+        for (int u = 0; u < b->base; u++)
+            second[v * b->base + u] = digit[2][u] + digit[3][v];
+    const float rest = digit[2][least[2]] + digit[3][least[3]], least0 = digit[0][least[0]];
+    search_list(b, least[1] * b->base + least[0], digit[1][least[1]] + least0, second, &best);
+    for (int v = 0; v < b->base; v++) {
+        if (digit[1][v] + least0 + rest >= best.cost) continue;
+        for (int u = 0; u < b->base; u++)
+            if (digit[0][u] + digit[1][v] + rest < best.cost)
+                search_list(b, v * b->base + u, digit[0][u] + digit[1][v], second, &best);
     }
     for (int k = 0; k < b->n_dims / 2; k++) {
-        level[k] = (uint8_t)(best_first % b->n_levels);
-        level[k + b->n_dims / 2] = (uint8_t)(best_second % b->n_levels);
-        best_first /= b->n_levels;
-        best_second /= b->n_levels;
+        level[k] = (uint8_t)(best.first % b->n_levels);
+        level[k + b->n_dims / 2] = (uint8_t)(best.second % b->n_levels);
+        best.first /= b->n_levels;
+        best.second /= b->n_levels;
     }
-    return best;
+    return best.cost;
 }
 
 uint32_t nce_words_number(const nce_words *b, const uint8_t *level)

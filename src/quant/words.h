@@ -1,10 +1,10 @@
 /* Exact nearest code word, weighted, by branch and bound.
  *
- * A book holds words of 8 elements with 3 levels each, or of 4 with 8.  The cost of a word is a sum over its elements
- * of a table cost[element][level], so a word costs (cost of its first half) + (cost of its second half), and a half has
- * only 81 (or 64) values: both tables are filled by a few hundred additions.  Words are listed by their first half; a
- * list is skipped when its half plus the cheapest second half already costs as much as the best word found.  What is
- * left is typically a few lists of a few words, an order less than the book. */
+ * A book holds words of 8 elements with 3 levels each, or of 4 with 8.  Either way a word is four digits: pairs of elements
+ * (9 values) or single ones (8 values).  Its cost is the sum of the costs of its digits, from four short tables; the sums of
+ * the last two digits are tabulated as well.  Words are listed by their first two digits.  A list is skipped when the
+ * cost of its digits plus the least possible rest already reaches the best word found, and all lists with one second digit
+ * likewise; the search begins at the cheapest digits.  What is left is a small part of the book. */
 #ifndef NCE_SRC_QUANT_WORDS_H
 #define NCE_SRC_QUANT_WORDS_H
 #include <stdbool.h>
@@ -13,10 +13,10 @@
 enum { NCE_WORDS_MAX = 2048, NCE_WORDS_HALVES = 81, NCE_WORDS_LEVELS = 8 };
 
 typedef struct nce_words {
-    int n_dims, n_levels, n_halves;
+    int n_dims, n_levels, base;           /* base: values of a digit */
     int8_t level[NCE_WORDS_LEVELS];       /* ascending */
-    uint16_t start[NCE_WORDS_HALVES + 1]; /* of the list of a first half */
-    uint8_t second[NCE_WORDS_MAX];        /* second half of each listed word */
+    uint16_t start[NCE_WORDS_HALVES + 1]; /* of the list of a first half: digit 0 + base * digit 1 */
+    uint8_t second[NCE_WORDS_MAX];        /* digit 2 + base * digit 3 of each listed word */
     uint16_t number[NCE_WORDS_MAX];       /* its number in the book */
 } nce_words;
 
