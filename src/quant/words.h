@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NCE_WORDS_MAX = 2048, NCE_WORDS_HALVES = 81, NCE_WORDS_LEVELS = 8 };
+enum { NCE_WORDS_MAX = 2048, NCE_WORDS_HALVES = 81, NCE_WORDS_LEVELS = 8, NCE_WORDS_WIDTH = 12 };
 
 typedef struct nce_words {
     int n_dims, n_levels, base;           /* base: values of a digit */
     int8_t level[NCE_WORDS_LEVELS];       /* ascending */
     uint16_t start[NCE_WORDS_HALVES + 1]; /* of the list of a first half: digit 0 + base * digit 1 */
-    uint8_t second[NCE_WORDS_MAX];        /* digit 2 + base * digit 3 of each listed word */
+    uint8_t second[NCE_WORDS_MAX];        /* digit 2 + WIDTH * digit 3 of each listed word */
     uint16_t number[NCE_WORDS_MAX];       /* its number in the book */
 } nce_words;
 
