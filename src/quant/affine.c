@@ -123,7 +123,7 @@ nce_affine nce_fit_affine(int hi, bool min_positive, const float *x, const float
 
 static float as_stored(float d)
 {
-    return nce_f16_to_f32(nce_fit_f16(d));
+    return nce_f32_from_f16(nce_fit_f16(d));
 }
 
 static int nearest_index(float value, float unit, int hi)

@@ -110,14 +110,14 @@ float nce_fit_scale(const nce_coder *c, const float *x, const float *w, int n)
     return best;
 }
 
-uint32_t nce_fit_f16(float d)
+uint16_t nce_fit_f16(float d)
 {
-    return nce_f32_to_f16(clamp(d, -65504, 65504));
+    return nce_f16_from_f32(clamp(d, -65504, 65504));
 }
 
 static float as_stored(const nce_coder *c, float d)
 {
-    return nce_f16_to_f32(nce_fit_f16(d * c->d_unit)) / c->d_unit;
+    return nce_f32_from_f16(nce_fit_f16(d * c->d_unit)) / c->d_unit;
 }
 
 static int nearest_scale(const nce_coder *c, float ratio)

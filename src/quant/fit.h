@@ -59,7 +59,7 @@ float nce_fit_scale(const nce_coder *c, const float *x, const float *w, int n);
 void nce_fit(const nce_coder *c, const float *x, const float *w, nce_plain_block *out);
 
 /* d as the format stores it: the nearest finite F16 of d * unit. */
-uint32_t nce_fit_f16(float d);
+uint16_t nce_fit_f16(float d);
 
 /* value = d * code - min with codes 0 .. hi over n elements; min any sign, or only >= 0. */
 typedef struct nce_affine {

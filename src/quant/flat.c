@@ -39,10 +39,10 @@ void nce_quantize_q5_0(const float *x, const float *w, const nce_words *words, u
 static uint32_t fit_offset(int hi, const float *x, const float *w, int8_t *code)
 {
     const nce_affine a = nce_fit_affine(hi, false, x, w, 32);
-    const uint32_t d = nce_fit_f16(a.d), m = nce_fit_f16(-a.min);
-    const nce_affine stored = {nce_f16_to_f32(d), -nce_f16_to_f32(m)};
+    const uint16_t d = nce_fit_f16(a.d), m = nce_fit_f16(-a.min);
+    const nce_affine stored = {nce_f32_from_f16(d), -nce_f32_from_f16(m)};
     nce_affine_assign(hi, stored, x, w, 32, code);
-    return d | m << 16;
+    return d | (uint32_t)m << 16;
 }
 
 void nce_quantize_q4_1(const float *x, const float *w, const nce_words *words, uint8_t *block)

@@ -107,7 +107,7 @@ void nce_quantize_q8_k(const float *x, const float *w, const nce_words *words, u
     int8_t code[256];
     (void)words;
     nce_assign_integers(&coder, x, w, 256, d, code);
-    nce_store_u32(block, nce_f32_bits(d));
+    nce_store_u32(block, nce_bits_from_f32(d));
     memcpy(block + 4, code, 256);
     for (int s = 0; s < 16; s++) {
         int sum = 0;

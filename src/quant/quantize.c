@@ -51,13 +51,13 @@ static void store_number(nce_type type, float v, uint8_t *p)
     uint64_t word = (uint64_t)(integer > top ? top : integer < -top - 1 ? -top - 1 : integer);
     size_t n = (size_t)bits / 8;
     if (type == NCE_TYPE_F32) {
-        word = nce_f32_bits(v);
+        word = nce_bits_from_f32(v);
         n = 4;
     } else if (type == NCE_TYPE_F16) {
-        word = nce_f32_to_f16(v > 65504 ? 65504 : v < -65504 ? -65504 : v);
+        word = nce_f16_from_f32(v > 65504 ? 65504 : v < -65504 ? -65504 : v);
         n = 2;
     } else if (type == NCE_TYPE_BF16) {
-        word = nce_f32_to_bf16(v);
+        word = nce_bf16_from_f32(v);
         n = 2;
     } else if (type == NCE_TYPE_F64) {
         const double d = v;
