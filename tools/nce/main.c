@@ -10,6 +10,11 @@ static const struct {
     nce_command_fn *run;
     const char *help;
 } commands[] = {
+    {"bench", nce_cmd_bench, "measure prefill and decode speed"},
+    {"devices", nce_cmd_devices, "list the devices models can run on"},
+    {"logits", nce_cmd_logits, "write the logits of a token list and their hash"},
+    {"perplexity", nce_cmd_perplexity, "perplexity of a text"},
+    {"run", nce_cmd_run, "continue a prompt"},
     {"version", nce_cmd_version, "print the version"},
 };
 
