@@ -10,6 +10,8 @@ static const struct {
     nce_command_fn *run;
     const char *help;
 } commands[] = {
+    {"tokenize", nce_cmd_tokenize, "token ids of a text"},
+    {"detokenize", nce_cmd_detokenize, "text of token ids"},
     {"version", nce_cmd_version, "print the version"},
 };
 
