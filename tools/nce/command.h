@@ -10,6 +10,7 @@ enum { NCE_EXIT_OK = 0, NCE_EXIT_FAILED = 1, NCE_EXIT_USAGE = 2 };
 
 typedef int nce_command_fn(int argc, char **argv); /* argv[0] is the sub-command's name */
 
+nce_command_fn nce_cmd_inspect, nce_cmd_synth;
 nce_command_fn nce_cmd_version;
 
 /* One line on stderr, "nce: ...", and NCE_EXIT_FAILED (or NCE_EXIT_USAGE). */

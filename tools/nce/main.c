@@ -10,6 +10,8 @@ static const struct {
     nce_command_fn *run;
     const char *help;
 } commands[] = {
+    {"inspect", nce_cmd_inspect, "print metadata and tensors of a model"},
+    {"synth", nce_cmd_synth, "make a model of random weights"},
     {"version", nce_cmd_version, "print the version"},
 };
 
