@@ -1,8 +1,8 @@
-/* Reference of attention, one query row at a time and one position at a time, straight from the contract in attention.h,
- * and the chooser.
+/* Reference of attention, one query row at a time and one position at a time, straight from the contract in
+ * attention.h, and the chooser.
  *
- * The variants (attention_tiled.c over the micro-kernels of an instruction set) share nothing with the reference but the
- * layout of the pages.  Baseline flags only: fmaf is the C library's, slow but exact. */
+ * The variants (attention_tiled.c over the micro-kernels of an instruction set) share nothing with the reference but
+ * the layout of the pages.  Baseline flags only: fmaf is the C library's, slow but exact. */
 #include "src/kernels/attention.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/attention_page.h"

@@ -15,12 +15,17 @@ size_t nce_kv_k_bytes(nce_type type, uint32_t n_dk)
 {
     const size_t n = nce_kv_padded(n_dk);
     switch (type) {
-    case NCE_TYPE_F32: return n * NCE_KV_PAGE * 4;
+    case NCE_TYPE_F32:
+        return n * NCE_KV_PAGE * 4;
     case NCE_TYPE_F16:
-    case NCE_TYPE_BF16: return n * NCE_KV_PAGE * 2;
-    case NCE_TYPE_Q8_0: return n / NCE_KV_BLOCK * NCE_KV_Q8_K_BLOCK;
-    case NCE_TYPE_Q4_0: return n / NCE_KV_BLOCK * NCE_KV_Q4_K_BLOCK;
-    default: return 0;
+    case NCE_TYPE_BF16:
+        return n * NCE_KV_PAGE * 2;
+    case NCE_TYPE_Q8_0:
+        return n / NCE_KV_BLOCK * NCE_KV_Q8_K_BLOCK;
+    case NCE_TYPE_Q4_0:
+        return n / NCE_KV_BLOCK * NCE_KV_Q4_K_BLOCK;
+    default:
+        return 0;
     }
 }
 
@@ -202,7 +207,8 @@ static void store_v(nce_type type, size_t n_dv, uint8_t *page, size_t slot, cons
 void nce_kv_store_ref(const nce_attn_shape *shape, uint8_t *page_k, uint8_t *page_v, size_t slot, const float *k,
                       const float *v)
 {
-    const size_t k_bytes = nce_kv_k_bytes(shape->type_k, shape->n_dk), v_bytes = nce_kv_v_bytes(shape->type_v, shape->n_dv);
+    const size_t k_bytes = nce_kv_k_bytes(shape->type_k, shape->n_dk),
+                 v_bytes = nce_kv_v_bytes(shape->type_v, shape->n_dv);
     for (size_t h = 0; h < shape->n_kv_heads; h++) {
         store_k(shape->type_k, shape->n_dk, page_k + h * k_bytes, slot, k + h * shape->n_dk);
         store_v(shape->type_v, shape->n_dv, page_v + h * v_bytes, slot, v + h * shape->n_dv);

@@ -11,16 +11,17 @@
  *      Q8_0            s8 code [64][n_dv], then f16 scale [64][n_dv / 32]
  *      Q4_0            [64][n_dv / 2], blocks of 16 bytes as in GGUF (element i low, element 16 + i high), then the
  *                      scales as in Q8_0
- * Scales lie beside the codes of their block in K because a decode reads them together (measured: 24 against 15 GB/s). */
+ * Scales lie beside the codes of their block in K because a decode reads them together (measured: 24 against 15 GB/s).
+ */
 #ifndef NCE_SRC_ATTENTION_PAGE_H
 #define NCE_SRC_ATTENTION_PAGE_H
 #include "src/kernels/attention.h"
 
 enum {
-    NCE_KV_BLOCK = 32,                                  /* elements of a quantized block, and the padding of a head */
-    NCE_KV_Q8_K_BLOCK = (32 + 2) * NCE_KV_PAGE,         /* bytes of a block of 32 dimensions of a Q8_0 K page */
+    NCE_KV_BLOCK = 32,                          /* elements of a quantized block, and the padding of a head */
+    NCE_KV_Q8_K_BLOCK = (32 + 2) * NCE_KV_PAGE, /* bytes of a block of 32 dimensions of a Q8_0 K page */
     NCE_KV_Q4_K_BLOCK = (16 + 2) * NCE_KV_PAGE,
-    NCE_KV_HEAD_MAX = 1024                              /* largest head size */
+    NCE_KV_HEAD_MAX = 1024 /* largest head size */
 };
 
 static inline size_t nce_kv_padded(size_t n)
@@ -37,10 +38,14 @@ static inline int nce_kv_is_quantized(nce_type type)
 static inline size_t nce_kv_v_row_bytes(nce_type type, size_t n_dv_padded)
 {
     switch (type) {
-    case NCE_TYPE_F32: return 4 * n_dv_padded;
-    case NCE_TYPE_Q8_0: return n_dv_padded;
-    case NCE_TYPE_Q4_0: return n_dv_padded / 2;
-    default: return 2 * n_dv_padded;
+    case NCE_TYPE_F32:
+        return 4 * n_dv_padded;
+    case NCE_TYPE_Q8_0:
+        return n_dv_padded;
+    case NCE_TYPE_Q4_0:
+        return n_dv_padded / 2;
+    default:
+        return 2 * n_dv_padded;
     }
 }
 

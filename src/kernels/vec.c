@@ -1,6 +1,7 @@
 /* Reference of the operations on rows of floats, straight from the contract in vec.h, and their chooser.
  *
- * Baseline flags only: fmaf is the C library's, slow but exact.  Every variant in x86/ and arm/ must return these bits. */
+ * Baseline flags only: fmaf is the C library's, slow but exact.  Every variant in x86/ and arm/ must return these bits.
+ */
 #include "src/kernels/vec.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/half.h"
@@ -51,13 +52,20 @@ static float relu(float x)
 static float act_of(float x, nce_act_fn f)
 {
     switch (f) {
-    case NCE_ACT_SILU: return x * sigmoid(x);
-    case NCE_ACT_GELU: return gelu(x);
-    case NCE_ACT_GELU_QUICK: return x * sigmoid(NCE_GELU_QUICK * x);
-    case NCE_ACT_RELU: return relu(x);
-    case NCE_ACT_RELU2: return relu(x) * relu(x);
-    case NCE_ACT_SIGMOID: return sigmoid(x);
-    case NCE_ACT_SWIGLU_OAI: break; /* has no meaning without the other half */
+    case NCE_ACT_SILU:
+        return x * sigmoid(x);
+    case NCE_ACT_GELU:
+        return gelu(x);
+    case NCE_ACT_GELU_QUICK:
+        return x * sigmoid(NCE_GELU_QUICK * x);
+    case NCE_ACT_RELU:
+        return relu(x);
+    case NCE_ACT_RELU2:
+        return relu(x) * relu(x);
+    case NCE_ACT_SIGMOID:
+        return sigmoid(x);
+    case NCE_ACT_SWIGLU_OAI:
+        break; /* has no meaning without the other half */
     }
     return x;
 }
@@ -65,7 +73,8 @@ static float act_of(float x, nce_act_fn f)
 static float swiglu_oai(float gate, float up)
 {
     const float g = gate > NCE_SWIGLU_LIMIT ? NCE_SWIGLU_LIMIT : gate;
-    const float top = up > NCE_SWIGLU_LIMIT ? NCE_SWIGLU_LIMIT : up, u = top < -NCE_SWIGLU_LIMIT ? -NCE_SWIGLU_LIMIT : top;
+    const float top = up > NCE_SWIGLU_LIMIT ? NCE_SWIGLU_LIMIT : up,
+                u = top < -NCE_SWIGLU_LIMIT ? -NCE_SWIGLU_LIMIT : top;
     return (g * sigmoid(NCE_GELU_QUICK * g)) * (u + 1.0f);
 }
 
@@ -177,9 +186,18 @@ static void exp2neg_ref(float *y, const float *x, size_t n)
 }
 
 static const nce_vec_ops reference = {
-    .rms_norm = rms_norm_ref, .layer_norm = layer_norm_ref, .act = act_ref, .glu = glu_ref,
-    .add = add_ref, .mul = mul_ref, .scale = scale_ref, .axpy = axpy_ref,
-    .softcap = softcap_ref, .softmax = softmax_ref, .rope = rope_ref, .exp2neg = exp2neg_ref,
+    .rms_norm = rms_norm_ref,
+    .layer_norm = layer_norm_ref,
+    .act = act_ref,
+    .glu = glu_ref,
+    .add = add_ref,
+    .mul = mul_ref,
+    .scale = scale_ref,
+    .axpy = axpy_ref,
+    .softcap = softcap_ref,
+    .softmax = softmax_ref,
+    .rope = rope_ref,
+    .exp2neg = exp2neg_ref,
 };
 
 void nce_vec_ops_init(nce_vec_ops *ops, uint32_t cpu)
