@@ -1,13 +1,6 @@
-/* Panels of any type through its decode function, and sizes of packed activations (see matmul_panel.h). */
+/* Panels of any type through its decode function (see matmul_panel.h). */
 #include "src/kernels/matmul_panel.h"
 #include <string.h>
-
-size_t nce_act_bytes(uint32_t block, size_t n_cols, size_t k)
-{
-    if (k != 0 && n_cols > SIZE_MAX / 16 / k) return 0; /* a word serves at least one element in any layout */
-    if (block == 0) return n_cols > SIZE_MAX / 8 / nce_act_ld(k + 16) ? 0 : n_cols * nce_act_ld(k) * 4 + 64;
-    return (n_cols * (k / block) * nce_act_words(block, n_cols) * 4 + 127) / 64 * 64;
-}
 
 nce_panel_kind nce_panel_kind_of(const nce_type_info *type)
 {
@@ -80,4 +73,12 @@ void nce_panel_expand_any(const nce_type_info *type, const uint8_t *w, size_t ro
                 type->decode(w + row * row_bytes, piece, &plain);
                 put_piece(kind, &plain, type->act_block, offset, panel, row);
             }
+}
+
+const uint8_t *nce_pad_rows(uint8_t *dst, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t bytes)
+{
+    memset(dst, 0, NCE_PANEL_ROWS * bytes);
+    for (size_t r = 0; r < n_rows; r++)
+        memcpy(dst + r * bytes, w + r * row_bytes, bytes);
+    return dst;
 }

@@ -65,6 +65,23 @@ static inline size_t nce_act_ld(size_t k)
 /* Bytes of activations in this layout; 0 if they overflow. */
 size_t nce_act_bytes(uint32_t block, size_t n_cols, size_t k);
 
+/* One block of one column, quantized, before it is interleaved with the others of its group. */
+typedef struct nce_act_block {
+    _Alignas(64) int8_t q[256];
+    int32_t sum4[64]; /* sums of 4 neighbouring codes */
+    float d, inverse;
+} nce_act_block;
+
+/* Quantize n (32 or 256) values by the contract: fill q, sum4, d. */
+typedef void nce_quantize_block_fn(const float *x, size_t n, nce_act_block *out);
+
+/* d and inverse from the bits of the largest magnitude; false: there are no codes, q and sum4 are zero. */
+bool nce_act_scale(nce_act_block *out, uint32_t amax_bits, size_t n);
+
+/* Pack with this quantizer, as nce_matmul_ops.pack. */
+void nce_act_pack_with(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts,
+                       nce_quantize_block_fn *quantize);
+
 /* ---- Panels.  Lines of 64 bytes, one word or four codes of each of 16 rows, per block of activations:
  *   dw   {dmin  mins[n_min / 2] as pairs of int16}  {scales[n_sub]}  codes[block / 4]
  * FLAT32_MIN has dmin alone (its minimum is 1) and HALF32 a second dw for elements 16..31. */
@@ -105,11 +122,14 @@ nce_panel_kind nce_panel_kind_of(const nce_type_info *type);
 void nce_panel_expand_any(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_blocks, int offset,
                           uint8_t *panel);
 
+/* Rows past n_rows are zero bytes in a copy of one segment (bytes of each row), so that a panel always has 16. */
+const uint8_t *nce_pad_rows(uint8_t *dst, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t bytes);
+
 /* ---- The variants (x86/), as in matmul.h. */
 typedef void nce_act_pack_fn(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts);
 typedef void nce_product_fn(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
                             float *y, size_t ld_y, void *scratch);
-nce_act_pack_fn nce_act_pack_avx512;
-nce_product_fn nce_product_avx512;
+nce_act_pack_fn nce_act_pack_avx2, nce_act_pack_avx512;
+nce_product_fn nce_product_avx2, nce_product_avx512;
 
 #endif

@@ -40,15 +40,6 @@ typedef struct job {
     uint8_t *panel, *pad;
 } job;
 
-/* Rows past the last are zero bytes in a copy of one segment, so that a tile always has 16. */
-static const uint8_t *pad_rows(uint8_t *dst, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t bytes)
-{
-    memset(dst, 0, TILE * bytes);
-    for (size_t r = 0; r < n_rows; r++)
-        memcpy(dst + r * bytes, w + r * row_bytes, bytes);
-    return dst;
-}
-
 static void touch(const uint8_t *w, size_t row_bytes, size_t bytes)
 {
     for (size_t r = 0; r < TILE; r++)
@@ -74,7 +65,7 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
             if (c0 == 0 && j->v.touch) touch(w + b * bytes, j->row_bytes, nb * bytes);
             fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b), ahead + TILE * b * bytes, acc);
         } else {
-            const uint8_t *pad = pad_rows(j->pad, w + b * bytes, j->row_bytes, n_rows, nb * bytes);
+            const uint8_t *pad = nce_pad_rows(j->pad, w + b * bytes, j->row_bytes, n_rows, nb * bytes);
             fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b), pad, acc);
         }
         for (size_t c = 0; c < n; c++)
@@ -106,7 +97,7 @@ static void expand(const job *j, const uint8_t *w, size_t n_rows, size_t n_block
 {
     size_t row_bytes = j->row_bytes;
     if (n_rows < TILE) {
-        w = pad_rows(j->pad, w, row_bytes, n_rows, n_blocks * j->type->block_bytes);
+        w = nce_pad_rows(j->pad, w, row_bytes, n_rows, n_blocks * j->type->block_bytes);
         row_bytes = n_blocks * j->type->block_bytes;
     }
     if (j->v.expand)
