@@ -40,7 +40,7 @@ typedef struct nce_generate_options {
 
 /* Append prompt tokens to a sequence and generate.
  *
- * prompt     [n_prompt] ids; at least one, unless the sequence was just generated into (then the last token is reused).
+ * prompt     [n_prompt] ids, at least one.
  * n_tokens   tokens generated, the ending one included; may be NULL.
  * reason     may be NULL.
  * Returns NCE_OK also when stopped or cancelled after the prompt; otherwise as nce_session_eval.  The sequence then holds

@@ -13,4 +13,5 @@
 #include "generate.h"
 #include "chat.h"
 #include "metrics.h"
+#include "model_tools.h"
 #endif

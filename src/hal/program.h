@@ -45,11 +45,13 @@ typedef enum nce_op_kind {
     NCE_OP_MUL,       /* out = in * in2 */
     NCE_OP_ADD_BIAS,  /* out = in + vector */
     NCE_OP_SCALE,     /* out = in * scale */
+    NCE_OP_SCALE_BY,  /* out = in * (the one float of in2) */
+    NCE_OP_POSITION,  /* out = in + the row of a table that the token's position names (learned positions) */
     NCE_OP_SOFTCAP,   /* out = cap * tanh(in / cap) */
     NCE_OP_SELECT,    /* keep the rows whose logits are wanted: out (a slot of the head) = rows of in */
     NCE_OP_ROUTE,     /* choose experts from router logits */
     NCE_OP_EXPERTS,   /* the chosen experts' feed-forward: out = combination, ascending expert order */
-    NCE_OP_COPY,      /* out = in, on `width` columns */
+    NCE_OP_COPY,      /* out = in */
     NCE_OP_KINDS
 } nce_op_kind;
 

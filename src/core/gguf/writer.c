@@ -1,6 +1,7 @@
 /* The writer: the head is collected in memory, the data goes straight to the file.  See writer.h. */
 #include "src/core/gguf/writer.h"
 #include "src/core/gguf/file.h"
+#include "src/kernels/types/type.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -246,11 +247,13 @@ nce_status nce_gguf_put_text(nce_gguf_writer *w, const char *key, const char *te
 nce_status nce_gguf_put_tensor(nce_gguf_writer *w, nce_str name, nce_type type, uint32_t n_dims, const uint64_t *ne)
 {
     if (add_name(w, &w->tensors, "tensor", name, NCE_GGUF_MAX_TENSOR_NAME) != NCE_OK) return w->status;
+    const nce_type_info *info = nce_type_info_of(type);
     uint64_t bytes = n_dims >= 1 && n_dims <= NCE_GGUF_MAX_DIMS ? nce_type_row_bytes(type, ne[0]) : 0, padded;
-    bool wrong = bytes == 0;
+    bool wrong = info == NULL || bytes == 0;
     for (uint32_t i = 1; i < n_dims && !wrong; i++)
         wrong = ne[i] == 0 || __builtin_mul_overflow(bytes, ne[i], &bytes);
-    if (wrong || __builtin_add_overflow(bytes, w->alignment - 1, &padded) ||
+    if (wrong || __builtin_add_overflow(bytes, (uint64_t)info->trailer_bytes, &bytes) ||
+        __builtin_add_overflow(bytes, w->alignment - 1, &padded) ||
         __builtin_add_overflow(w->data_size, padded, &padded))
         return FAIL(w, NCE_ERR_INVALID, "%s: tensor '%.*s': %u dimensions, rows of %llu, type %d: impossible",
                     path_of(w), (int)name.size, name.data, n_dims, n_dims > 0 ? (unsigned long long)ne[0] : 0ULL,

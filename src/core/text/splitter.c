@@ -1,9 +1,9 @@
 /* The scanner behind splitter.h.
  *
- * Each shape is a function from a position to the end of its longest match by the rules of a backtracking engine, or to 0.
- * Backtracking is replaced by remembering the one place it could stop at: the last newline of a white-space run, the last
- * character that both halves of a cased word accept.  A run that may fail to match and be tried again from its second
- * character is measured once and remembered in the level (memo_end): that keeps every row linear. */
+ * Each shape is a function from a position to the end of its longest match by the rules of a backtracking engine, or to
+ * 0. Backtracking is replaced by remembering the one place it could stop at: the last newline of a white-space run, the
+ * last character that both halves of a cased word accept.  A run that may fail to match and be tried again from its
+ * second character is measured once and remembered in the level (memo_end): that keeps every row linear. */
 #include "src/core/text/splitter.h"
 
 typedef struct cursor {
@@ -12,7 +12,10 @@ typedef struct cursor {
     nce_split_level *level;
 } cursor;
 
-static inline bool in_set(uint32_t classes, nce_set set) { return (classes & set.want) != 0 && (classes & set.deny) == 0; }
+static inline bool in_set(uint32_t classes, nce_set set)
+{
+    return (classes & set.want) != 0 && (classes & set.deny) == 0;
+}
 
 /* Classes of the character at i < end and its length. */
 static inline uint32_t class_at(const cursor *c, size_t i, size_t *length)
@@ -215,22 +218,35 @@ static size_t match_indent(const cursor *c, size_t i)
 static size_t match_one(const cursor *c, size_t i, uint32_t first, size_t length, const nce_alternative *a)
 {
     switch ((nce_split_op)a->op) {
-    case NCE_SPLIT_RUN: return match_run(c, i, first, length, a);
-    case NCE_SPLIT_CONTRACTION: return match_contraction(c, i, false);
-    case NCE_SPLIT_CONTRACTION_NOCASE: return match_contraction(c, i, true);
-    case NCE_SPLIT_CASED: return match_cased(c, i, first, length, a);
-    case NCE_SPLIT_SPACED_LETTERS: return match_spaced_letters(c, i, first, length, a);
-    case NCE_SPLIT_DIGIT_GROUPS: return in_set(first, a->body) ? match_digit_groups(c, i, a) : 0;
-    case NCE_SPLIT_INDENT: return match_indent(c, i);
-    default: break;
+    case NCE_SPLIT_RUN:
+        return match_run(c, i, first, length, a);
+    case NCE_SPLIT_CONTRACTION:
+        return match_contraction(c, i, false);
+    case NCE_SPLIT_CONTRACTION_NOCASE:
+        return match_contraction(c, i, true);
+    case NCE_SPLIT_CASED:
+        return match_cased(c, i, first, length, a);
+    case NCE_SPLIT_SPACED_LETTERS:
+        return match_spaced_letters(c, i, first, length, a);
+    case NCE_SPLIT_DIGIT_GROUPS:
+        return in_set(first, a->body) ? match_digit_groups(c, i, a) : 0;
+    case NCE_SPLIT_INDENT:
+        return match_indent(c, i);
+    default:
+        break;
     }
     if (!(first & NCE_CLASS_WS)) return 0;
     switch ((nce_split_op)a->op) {
-    case NCE_SPLIT_NEWLINES: return match_newlines(c, i);
-    case NCE_SPLIT_SPACES_KEEP_ONE: return match_keep_one(c, i);
-    case NCE_SPLIT_SPACES_AT_END: return match_at_end(c, i);
-    case NCE_SPLIT_SPACES_CASCADE: return match_cascade(c, i);
-    default: return run_end(c, i, white);
+    case NCE_SPLIT_NEWLINES:
+        return match_newlines(c, i);
+    case NCE_SPLIT_SPACES_KEEP_ONE:
+        return match_keep_one(c, i);
+    case NCE_SPLIT_SPACES_AT_END:
+        return match_at_end(c, i);
+    case NCE_SPLIT_SPACES_CASCADE:
+        return match_cascade(c, i);
+    default:
+        return run_end(c, i, white);
     }
 }
 

@@ -1,14 +1,26 @@
 /* The pre-tokenizers of the GGUF files in use, as rows: the name in tokenizer.ggml.pre, its passes, what it implies.
  *
- * The regular expression of a row stands above it, as the tokenizer.json of the first model of its family has it.  A new
- * family is a new row here, and nothing else. */
+ * The regular expression of a row stands above it, as the tokenizer.json of the first model of its family has it.  A
+ * new family is a new row here, and nothing else. */
 #include "src/core/text/splitter.h"
 #include <string.h>
 
-#define SET(w) {(w), 0}
-#define NOT(d) {NCE_CLASS_ANY, (d)}
-#define SET_NOT(w, d) {(w), (d)}
-#define NONE {0, 0}
+#define SET(w)                                                                                                         \
+    {                                                                                                                  \
+        (w), 0                                                                                                         \
+    }
+#define NOT(d)                                                                                                         \
+    {                                                                                                                  \
+        NCE_CLASS_ANY, (d)                                                                                             \
+    }
+#define SET_NOT(w, d)                                                                                                  \
+    {                                                                                                                  \
+        (w), (d)                                                                                                       \
+    }
+#define NONE                                                                                                           \
+    {                                                                                                                  \
+        0, 0                                                                                                           \
+    }
 
 #define L NCE_CLASS_L
 #define M NCE_CLASS_M
@@ -20,13 +32,31 @@
 #define HAN NCE_CLASS_HAN
 
 /* body+, body{min,max} */
-#define RUN(body) {NCE_SPLIT_RUN, NCE_PREFIX_NONE, NCE_SUFFIX_NONE, 0, 1, 0, NONE, body, NONE}
-#define COUNT(min, max, body) {NCE_SPLIT_RUN, NCE_PREFIX_NONE, NCE_SUFFIX_NONE, 0, min, max, NONE, body, NONE}
+#define RUN(body)                                                                                                      \
+    {                                                                                                                  \
+        NCE_SPLIT_RUN, NCE_PREFIX_NONE, NCE_SUFFIX_NONE, 0, 1, 0, NONE, body, NONE                                     \
+    }
+#define COUNT(min, max, body)                                                                                          \
+    {                                                                                                                  \
+        NCE_SPLIT_RUN, NCE_PREFIX_NONE, NCE_SUFFIX_NONE, 0, min, max, NONE, body, NONE                                 \
+    }
 /* prefix?body+ and prefix?body+suffix* */
-#define PREFIXED(prefix, body) {NCE_SPLIT_RUN, NCE_PREFIX_OPTIONAL, NCE_SUFFIX_NONE, 0, 1, 0, prefix, body, NONE}
-#define TAILED(prefix, body, suffix) {NCE_SPLIT_RUN, NCE_PREFIX_OPTIONAL, NCE_SUFFIX_ANY, 0, 1, 0, prefix, body, suffix}
-#define REQUIRED(prefix, body) {NCE_SPLIT_RUN, NCE_PREFIX_REQUIRED, NCE_SUFFIX_NONE, 0, 1, 0, prefix, body, NONE}
-#define SHAPE(op) {op, 0, 0, 0, 0, 0, NONE, NONE, NONE}
+#define PREFIXED(prefix, body)                                                                                         \
+    {                                                                                                                  \
+        NCE_SPLIT_RUN, NCE_PREFIX_OPTIONAL, NCE_SUFFIX_NONE, 0, 1, 0, prefix, body, NONE                               \
+    }
+#define TAILED(prefix, body, suffix)                                                                                   \
+    {                                                                                                                  \
+        NCE_SPLIT_RUN, NCE_PREFIX_OPTIONAL, NCE_SUFFIX_ANY, 0, 1, 0, prefix, body, suffix                              \
+    }
+#define REQUIRED(prefix, body)                                                                                         \
+    {                                                                                                                  \
+        NCE_SPLIT_RUN, NCE_PREFIX_REQUIRED, NCE_SUFFIX_NONE, 0, 1, 0, prefix, body, NONE                               \
+    }
+#define SHAPE(op)                                                                                                      \
+    {                                                                                                                  \
+        op, 0, 0, 0, 0, 0, NONE, NONE, NONE                                                                            \
+    }
 #define SPACE SET(NCE_CLASS_SPACE)
 #define WORD_START NOT(NL | L | N) /* [^\r\n\p{L}\p{N}] */
 
@@ -36,10 +66,11 @@
 #define SPACES SHAPE(NCE_SPLIT_SPACES_KEEP_ONE), SHAPE(NCE_SPLIT_SPACES)
 
 /* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
-static const nce_alternative gpt2[] = {
-    CONTRACTION, PREFIXED(SPACE, SET(L)), PREFIXED(SPACE, SET(N)), PREFIXED(SPACE, NOT(WS | L | N)), SPACES};
+static const nce_alternative gpt2[] = {CONTRACTION, PREFIXED(SPACE, SET(L)), PREFIXED(SPACE, SET(N)),
+                                       PREFIXED(SPACE, NOT(WS | L | N)), SPACES};
 
-/* (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ */
+/* (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+ */
 #define LLAMA3_TAIL TAILED(SPACE, NOT(WS | L | N), SET(NL)), NEWLINES, SPACES
 static const nce_alternative llama3[] = {CONTRACTION_I, PREFIXED(WORD_START, SET(L)), COUNT(1, 3, SET(N)), LLAMA3_TAIL};
 /* The same with \p{N}, with \p{N}+, without contractions. */
@@ -54,19 +85,13 @@ static const nce_alternative qwen35[] = {CONTRACTION_I,
                                          NEWLINES,
                                          SPACES};
 /* ` ?[^\s\p{L}\p{N}\r\n]+` without a tail of newlines */
-static const nce_alternative seed_coder[] = {CONTRACTION_I,
-                                             PREFIXED(WORD_START, SET(L)),
-                                             COUNT(1, 1, SET(N)),
-                                             PREFIXED(SPACE, NOT(WS | L | N)),
-                                             NEWLINES,
-                                             SPACES};
+static const nce_alternative seed_coder[] = {
+    CONTRACTION_I, PREFIXED(WORD_START, SET(L)), COUNT(1, 1, SET(N)), PREFIXED(SPACE, NOT(WS | L | N)), NEWLINES,
+    SPACES};
 /* llama3 with \s{512}(?!\S)|\s{256}(?!\S)|...|\s{1} for white space */
-static const nce_alternative jais2[] = {CONTRACTION_I,
-                                        PREFIXED(WORD_START, SET(L)),
-                                        COUNT(1, 3, SET(N)),
-                                        TAILED(SPACE, NOT(WS | L | N), SET(NL)),
-                                        NEWLINES,
-                                        SHAPE(NCE_SPLIT_SPACES_CASCADE)};
+static const nce_alternative jais2[] = {
+    CONTRACTION_I, PREFIXED(WORD_START, SET(L)),   COUNT(1, 3, SET(N)), TAILED(SPACE, NOT(WS | L | N), SET(NL)),
+    NEWLINES,      SHAPE(NCE_SPLIT_SPACES_CASCADE)};
 /* (?i:...)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|... */
 static const nce_alternative exaone_moe[] = {
     CONTRACTION_I,
@@ -82,7 +107,10 @@ static const nce_alternative exaone_moe[] = {
 #define UPPER (NCE_CLASS_LU | NCE_CLASS_LT | NCE_CLASS_LM | NCE_CLASS_LO | M)
 #define LOWER (NCE_CLASS_LL | NCE_CLASS_LM | NCE_CLASS_LO | M)
 #define CASED(contraction, deny)                                                                                       \
-    {NCE_SPLIT_CASED, NCE_PREFIX_OPTIONAL, 0, contraction, 0, 0, WORD_START, SET_NOT(UPPER, deny), SET_NOT(LOWER, deny)}
+    {                                                                                                                  \
+        NCE_SPLIT_CASED, NCE_PREFIX_OPTIONAL, 0, contraction, 0, 0, WORD_START, SET_NOT(UPPER, deny),                  \
+            SET_NOT(LOWER, deny)                                                                                       \
+    }
 #define GPT4O_TAIL TAILED(SPACE, NOT(WS | L | N), SET(NL | NCE_CLASS_SLASH)), NEWLINES, SPACES
 static const nce_alternative gpt4o[] = {CASED(1, 0), COUNT(1, 3, SET(N)), GPT4O_TAIL};
 static const nce_alternative youtu_words[] = {CASED(1, 0), COUNT(1, 1, SET(N)), GPT4O_TAIL};
@@ -128,7 +156,10 @@ static const nce_alternative groups_at_border[] = {
     {NCE_SPLIT_DIGIT_GROUPS, 0, 0, 1, 0, 0, NONE, SET(NCE_CLASS_ND), NONE}};
 static const nce_alternative asian[] = {RUN(SET(NCE_CLASS_ASIAN))};
 
-#define PASS(a) {a, sizeof(a) / sizeof(*(a))}
+#define PASS(a)                                                                                                        \
+    {                                                                                                                  \
+        a, sizeof(a) / sizeof(*(a))                                                                                    \
+    }
 #define RULE_1(name, a) static const nce_split_rule name = {{PASS(a)}, 1}
 #define RULE_2(name, a, b) static const nce_split_rule name = {{PASS(a), PASS(b)}, 2}
 #define RULE_3(name, a, b, c) static const nce_split_rule name = {{PASS(a), PASS(b), PASS(c)}, 3}

@@ -3,7 +3,10 @@
 #include "src/core/text/unicode.h"
 #include <stdbool.h>
 
-static bool is_tail(uint8_t b) { return (b & 0xC0) == 0x80; }
+static bool is_tail(uint8_t b)
+{
+    return (b & 0xC0) == 0x80;
+}
 
 uint32_t nce_utf8_decode_long(const uint8_t *s, size_t n, size_t *length)
 {

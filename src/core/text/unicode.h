@@ -1,7 +1,7 @@
 /* Characters: UTF-8 and the properties that tokenizers ask for.
  *
- * A code point has a 32-bit mask of classes, found through a two-stage table (block of 256, class number, mask).  Property
- * names of a regular expression become bits, so that a bracket expression is two masks: wanted and refused. */
+ * A code point has a 32-bit mask of classes, found through a two-stage table (block of 256, class number, mask).
+ * Property names of a regular expression become bits, so that a bracket expression is two masks: wanted and refused. */
 #ifndef NCE_SRC_TEXT_UNICODE_H
 #define NCE_SRC_TEXT_UNICODE_H
 #include <stddef.h>
@@ -15,7 +15,7 @@ enum {
     NCE_CLASS_LM = 1 << 3,
     NCE_CLASS_LO = 1 << 4,
     NCE_CLASS_MN = 1 << 5,
-    NCE_CLASS_MX = 1 << 6,     /* Mc, Me */
+    NCE_CLASS_MX = 1 << 6, /* Mc, Me */
     NCE_CLASS_ND = 1 << 7,
     NCE_CLASS_NX = 1 << 8,     /* Nl, No */
     NCE_CLASS_P = 1 << 9,      /* any P* */
@@ -46,13 +46,16 @@ enum {
 #define NCE_CLASS_M (NCE_CLASS_MN | NCE_CLASS_MX)
 #define NCE_CLASS_N (NCE_CLASS_ND | NCE_CLASS_NX)
 
-typedef struct nce_unicode_pair { uint32_t from, to; } nce_unicode_pair;
+typedef struct nce_unicode_pair {
+    uint32_t from, to;
+} nce_unicode_pair;
 
 /* unicode_tables.c */
 extern const uint32_t nce_unicode_masks[], nce_unicode_ascii[];
 extern const uint8_t nce_unicode_stage1[], nce_unicode_stage2[];
 extern const nce_unicode_pair nce_unicode_lower[]; /* simple lower case, sorted */
-extern const nce_unicode_pair nce_unicode_nfd[];   /* full canonical decomposition, sorted; to = pool index << 3 | length */
+extern const nce_unicode_pair
+    nce_unicode_nfd[]; /* full canonical decomposition, sorted; to = pool index << 3 | length */
 extern const uint32_t nce_unicode_nfd_pool[];
 extern const size_t nce_unicode_n_lower, nce_unicode_n_nfd;
 
@@ -65,8 +68,8 @@ static inline uint32_t nce_class_of(uint32_t cp)
     return nce_unicode_masks[nce_unicode_stage2[(size_t)nce_unicode_stage1[cp >> 8] * 256 + (cp & 255)]];
 }
 
-/* Decode the character at s[0], n >= 1 bytes available.  An ill-formed sequence gives U+FFFD and length 1, so that every
- * byte string is covered. */
+/* Decode the character at s[0], n >= 1 bytes available.  An ill-formed sequence gives U+FFFD and length 1, so that
+ * every byte string is covered. */
 uint32_t nce_utf8_decode_long(const uint8_t *s, size_t n, size_t *length);
 static inline uint32_t nce_utf8_decode(const uint8_t *s, size_t n, size_t *length)
 {

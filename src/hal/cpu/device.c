@@ -19,7 +19,7 @@ static nce_status new_buffer(nce_device *d, uint8_t *address, size_t bytes, bool
 static nce_status buffer_create(nce_device *d, size_t bytes, nce_buffer **out)
 {
     *out = NULL;
-    uint8_t *p = nce_alloc(d->ctx, bytes);
+    uint8_t *p = nce_alloc_zero(d->ctx, bytes); /* saved states must not hold old memory */
     if (p == NULL) return nce_fail_nomem(d->ctx, bytes);
     const nce_status status = new_buffer(d, p, bytes, true, out);
     if (status != NCE_OK) nce_free(d->ctx, p);

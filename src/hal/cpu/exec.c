@@ -9,6 +9,7 @@ static nce_cpu_op_fn *const op_functions[NCE_OP_KINDS] = {
     [NCE_OP_MUL] = nce_cpu_mul,           [NCE_OP_ADD_BIAS] = nce_cpu_add_bias, [NCE_OP_SCALE] = nce_cpu_scale,
     [NCE_OP_SOFTCAP] = nce_cpu_softcap,   [NCE_OP_SELECT] = nce_cpu_select,     [NCE_OP_ROUTE] = nce_cpu_route,
     [NCE_OP_EXPERTS] = nce_cpu_experts_run, [NCE_OP_COPY] = nce_cpu_copy,
+    [NCE_OP_SCALE_BY] = nce_cpu_scale_by, [NCE_OP_POSITION] = nce_cpu_position,
 };
 
 /* What a thread needs may have been made by another one: then all meet first.  ATTENTION and EXPERTS begin with barriers of

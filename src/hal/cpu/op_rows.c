@@ -27,7 +27,7 @@ bool nce_cpu_embed(nce_cpu_thread *t, const nce_op *op, size_t index)
     FOR_MY_ROWS(r)
     {
         float *out = nce_cpu_row(t, op->out, r);
-        w->type->to_f32(w->buffer->address + w->offset + (size_t)t->step->tokens[r] * w->row_bytes, out, w->k);
+        nce_type_to_f32(w->type, w->buffer->address + w->offset + (size_t)t->step->tokens[r] * w->row_bytes, out, w->k);
         if (op->scale != 1.0f) t->k->vec.scale(out, out, w->k, op->scale);
     }
     return false;
@@ -57,6 +57,29 @@ bool nce_cpu_rope(nce_cpu_thread *t, const nce_op *op, size_t index)
     return false;
 }
 
+/* Position of a row; rows come in ascending order, *run remembers the run they are in. */
+static size_t position_of(const nce_step *s, size_t row, size_t *run)
+{
+    while (row >= s->runs[*run].row0 + s->runs[*run].n_rows)
+        ++*run;
+    return s->runs[*run].pos0 + (row - s->runs[*run].row0);
+}
+
+bool nce_cpu_position(nce_cpu_thread *t, const nce_op *op, size_t index)
+{
+    (void)index;
+    const nce_weight *w = op->table;
+    float *learned = (float *)t->e->scratch[t->id];
+    size_t run = 0;
+    FOR_MY_ROWS(r)
+    {
+        const uint8_t *row = w->buffer->address + w->offset + position_of(t->step, r, &run) * w->row_bytes;
+        nce_type_to_f32(w->type, row, learned, w->k);
+        t->k->vec.add(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), learned, op->width);
+    }
+    return false;
+}
+
 bool nce_cpu_kv_store(nce_cpu_thread *t, const nce_op *op, size_t index)
 {
     (void)index;
@@ -64,9 +87,7 @@ bool nce_cpu_kv_store(nce_cpu_thread *t, const nce_op *op, size_t index)
     size_t run = 0;
     FOR_MY_ROWS(r)
     {
-        while (r >= s->runs[run].row0 + s->runs[run].n_rows)
-            run++;
-        const size_t position = s->runs[run].pos0 + (r - s->runs[run].row0);
+        const size_t position = position_of(s, r, &run);
         uint8_t *page = s->runs[run].pages[position / NCE_KV_PAGE];
         t->k->attn.store(op->shape, page + op->k_offset, page + op->v_offset, position % NCE_KV_PAGE,
                          nce_cpu_row(t, op->in, r), nce_cpu_row(t, op->in2, r));
@@ -119,6 +140,14 @@ bool nce_cpu_scale(nce_cpu_thread *t, const nce_op *op, size_t index)
     (void)index;
     FOR_MY_ROWS(r)
     t->k->vec.scale(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), op->width, op->scale);
+    return false;
+}
+
+bool nce_cpu_scale_by(nce_cpu_thread *t, const nce_op *op, size_t index)
+{
+    (void)index;
+    FOR_MY_ROWS(r)
+    t->k->vec.scale(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), op->width, *nce_cpu_row(t, op->in2, r));
     return false;
 }
 
