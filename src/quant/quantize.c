@@ -12,18 +12,18 @@ typedef struct nce_quantizer {
 } nce_quantizer;
 
 static const nce_quantizer quantizers[NCE_TYPE_LAST + 1] = {
-    [NCE_TYPE_Q4_0] = {nce_quantize_q4_0},
-    [NCE_TYPE_Q4_1] = {nce_quantize_q4_1},
-    [NCE_TYPE_Q5_0] = {nce_quantize_q5_0},
-    [NCE_TYPE_Q5_1] = {nce_quantize_q5_1},
-    [NCE_TYPE_Q8_0] = {nce_quantize_q8_0},
-    [NCE_TYPE_Q8_1] = {nce_quantize_q8_1},
-    [NCE_TYPE_Q2_K] = {nce_quantize_q2_k},
-    [NCE_TYPE_Q3_K] = {nce_quantize_q3_k},
-    [NCE_TYPE_Q4_K] = {nce_quantize_q4_k},
-    [NCE_TYPE_Q5_K] = {nce_quantize_q5_k},
-    [NCE_TYPE_Q6_K] = {nce_quantize_q6_k},
-    [NCE_TYPE_Q8_K] = {nce_quantize_q8_k},
+    [NCE_TYPE_Q4_0] = {.block = nce_quantize_q4_0},
+    [NCE_TYPE_Q4_1] = {.block = nce_quantize_q4_1},
+    [NCE_TYPE_Q5_0] = {.block = nce_quantize_q5_0},
+    [NCE_TYPE_Q5_1] = {.block = nce_quantize_q5_1},
+    [NCE_TYPE_Q8_0] = {.block = nce_quantize_q8_0},
+    [NCE_TYPE_Q8_1] = {.block = nce_quantize_q8_1},
+    [NCE_TYPE_Q2_K] = {.block = nce_quantize_q2_k},
+    [NCE_TYPE_Q3_K] = {.block = nce_quantize_q3_k},
+    [NCE_TYPE_Q4_K] = {.block = nce_quantize_q4_k},
+    [NCE_TYPE_Q5_K] = {.block = nce_quantize_q5_k},
+    [NCE_TYPE_Q6_K] = {.block = nce_quantize_q6_k},
+    [NCE_TYPE_Q8_K] = {.block = nce_quantize_q8_k},
     [NCE_TYPE_IQ1_S] = {nce_quantize_iq1_s, nce_iq1_words, 2048, 8},
     [NCE_TYPE_IQ1_M] = {nce_quantize_iq1_m, nce_iq1_words, 2048, 8},
     [NCE_TYPE_IQ2_XXS] = {nce_quantize_iq2_xxs, nce_iq2_xxs_words, 256, 8},
@@ -31,17 +31,19 @@ static const nce_quantizer quantizers[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_IQ2_S] = {nce_quantize_iq2_s, nce_iq2_s_words, 1024, 8},
     [NCE_TYPE_IQ3_XXS] = {nce_quantize_iq3_xxs, nce_iq3_xxs_words, 256, 4},
     [NCE_TYPE_IQ3_S] = {nce_quantize_iq3_s, nce_iq3_s_words, 512, 4},
-    [NCE_TYPE_IQ4_NL] = {nce_quantize_iq4_nl},
-    [NCE_TYPE_IQ4_XS] = {nce_quantize_iq4_xs},
-    [NCE_TYPE_TQ1_0] = {nce_quantize_tq1_0},
-    [NCE_TYPE_TQ2_0] = {nce_quantize_tq2_0},
-    [NCE_TYPE_MXFP4] = {nce_quantize_mxfp4},
-    [NCE_TYPE_NVFP4] = {nce_quantize_nvfp4},
-    [NCE_TYPE_Q1_0] = {nce_quantize_q1_0},
-    [NCE_TYPE_Q2_0] = {nce_quantize_q2_0},
+    [NCE_TYPE_IQ4_NL] = {.block = nce_quantize_iq4_nl},
+    [NCE_TYPE_IQ4_XS] = {.block = nce_quantize_iq4_xs},
+    [NCE_TYPE_TQ1_0] = {.block = nce_quantize_tq1_0},
+    [NCE_TYPE_TQ2_0] = {.block = nce_quantize_tq2_0},
+    [NCE_TYPE_MXFP4] = {.block = nce_quantize_mxfp4},
+    [NCE_TYPE_NVFP4] = {.block = nce_quantize_nvfp4},
+    [NCE_TYPE_Q1_0] = {.block = nce_quantize_q1_0},
+    [NCE_TYPE_Q2_0] = {.block = nce_quantize_q2_0},
 };
 
-/* Nearest representable number; integers and F16 saturate. */
+static const float largest_bf16 = 0x1.fep127f;
+
+/* Nearest representable number; all saturate. */
 static void store_number(nce_type type, float v, uint8_t *p)
 {
     const double whole = rint((double)v);
@@ -57,7 +59,7 @@ static void store_number(nce_type type, float v, uint8_t *p)
         word = nce_f16_from_f32(v > 65504 ? 65504 : v < -65504 ? -65504 : v);
         n = 2;
     } else if (type == NCE_TYPE_BF16) {
-        word = nce_bf16_from_f32(v);
+        word = nce_bf16_from_f32(v > largest_bf16 ? largest_bf16 : v < -largest_bf16 ? -largest_bf16 : v);
         n = 2;
     } else if (type == NCE_TYPE_F64) {
         const double d = v;
