@@ -6,6 +6,7 @@
 #include "src/kernels/attention.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/attention_page.h"
+#include "src/kernels/attention_tiled.h"
 #include "src/kernels/vec_isa.h"
 #include <math.h>
 #include <string.h>
@@ -151,17 +152,11 @@ static void phase2_ref(nce_attn_call *call, size_t thread, size_t n_threads, voi
 void nce_attn_ops_init(nce_attn_ops *ops, uint32_t cpu)
 {
     *ops = (nce_attn_ops){.store = nce_kv_store_ref, .phase1 = phase1_ref, .phase2 = phase2_ref};
+#if NCE_HAVE_AVX2
+    if (cpu & NCE_CPU_AVX2) *ops = nce_attn_ops_avx2;
+#endif
+#if NCE_HAVE_AVX512
+    if (cpu & NCE_CPU_AVX512) *ops = nce_attn_ops_avx512;
+#endif
     (void)cpu;
-}
-
-size_t nce_attn_scratch_bytes(const nce_attn_shape *shape)
-{
-    (void)shape;
-    return 64;
-}
-
-size_t nce_attn_parts_bytes(const nce_attn_shape *shape, size_t n_rows, size_t n_positions)
-{
-    (void)shape, (void)n_rows, (void)n_positions;
-    return 64;
 }
