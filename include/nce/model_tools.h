@@ -80,8 +80,11 @@ typedef struct nce_quantize_options {
     uint32_t pure;    /* 1: the base type for every matrix, no better ones for those that matter most */
     uint32_t absmean; /* 1: matrices that become TQ1_0 or TQ2_0 are made ternary as BitNet b1.58 does, by the mean |w| of
                          the whole matrix; for float weights trained that way (never for already ternary ones) */
+    uint32_t resume;  /* 1: write to OUT.JOB.partial, which stays when the call, or the process, ends early, and continue
+                         such a file of the same job (in, imatrix and options) after its last whole tensor */
+    uint32_t reserved; /* 0 */
 } nce_quantize_options;
-#define NCE_QUANTIZE_OPTIONS_INIT { sizeof(nce_quantize_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NCE_QUANTIZE_OPTIONS_INIT { sizeof(nce_quantize_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Quantize a model file.
  *
@@ -94,8 +97,9 @@ typedef struct nce_quantize_options {
  * The result depends on the input and the options alone, not on threads.
  * Returns NCE_OK; NCE_ERR_INVALID (an option; in and out are one file); NCE_ERR_NOTFOUND (no such file or type: the
  *         message lists the types); NCE_ERR_FORMAT (in or imatrix breaks its format, or a weight is not finite);
- *         NCE_ERR_UNSUPPORTED (a type that cannot be written); NCE_ERR_IO; NCE_ERR_CANCELLED; NCE_ERR_NOMEM.
- *         After a failure no file was made or changed.
+ *         NCE_ERR_UNSUPPORTED (a type that cannot be written); NCE_ERR_IO; NCE_ERR_BUSY (resume: another
+ *         process is at the same job); NCE_ERR_CANCELLED; NCE_ERR_NOMEM.
+ *         After a failure out is as it was.
  * Threads: any; uses the threads of the context.  Since 0.1. */
 NCE_API nce_status nce_gguf_quantize(nce_context *ctx, const char *in, const char *out,
                                      const nce_quantize_options *options);

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
-_Static_assert(sizeof(nce_quantize_options) == 64, "ABI: grows only at the end");
+_Static_assert(sizeof(nce_quantize_options) == 72, "ABI: grows only at the end");
 
 typedef struct job {
     nce_context *ctx;
@@ -112,6 +113,13 @@ static uint32_t hyper_parameter(const job *j, nce_str architecture, const char *
     return value;
 }
 
+static uint64_t new_bytes(const job *j, size_t i)
+{
+    const nce_gguf_tensor *t = nce_gguf_tensor_at(j->gguf, i);
+    return nce_type_tensor_bytes(nce_type_info_of(j->types[i]), (size_t)(t->ne[1] * t->ne[2] * t->ne[3]),
+                                 (size_t)t->ne[0]);
+}
+
 static nce_status plan(job *j)
 {
     nce_str architecture = {"", 0};
@@ -126,11 +134,9 @@ static nce_status plan(job *j)
     j->types = nce_alloc_array(j->ctx, n, sizeof *j->types);
     if (j->types == NULL) return nce_fail_nomem(j->ctx, n * sizeof *j->types);
     for (size_t i = 0; i < n; i++) {
-        const nce_gguf_tensor *t = nce_gguf_tensor_at(j->gguf, i);
-        const nce_status status = choose_type(j, t, &j->types[i]);
+        const nce_status status = choose_type(j, nce_gguf_tensor_at(j->gguf, i), &j->types[i]);
         if (status != NCE_OK) return status;
-        j->total += nce_type_tensor_bytes(nce_type_info_of(j->types[i]), (size_t)(t->ne[1] * t->ne[2] * t->ne[3]),
-                                          (size_t)t->ne[0]);
+        j->total += new_bytes(j, i);
     }
     return NCE_OK;
 }
@@ -174,7 +180,9 @@ static nce_status write_tensors(job *j)
 {
     nce_status status = nce_gguf_check_size(j->gguf);
     bool lossy = false;
-    for (size_t i = 0; status == NCE_OK && i < nce_gguf_n_tensors(j->gguf); i++) {
+    for (size_t i = 0; i < nce_gguf_writer_kept(j->writer); i++)
+        j->done += new_bytes(j, i);
+    for (size_t i = nce_gguf_writer_kept(j->writer); status == NCE_OK && i < nce_gguf_n_tensors(j->gguf); i++) {
         const nce_gguf_tensor *t = nce_gguf_tensor_at(j->gguf, i);
         const nce_tensor_job one = {.ctx = j->ctx,
                                     .file = j->in,
@@ -196,6 +204,22 @@ static nce_status write_tensors(job *j)
     return status;
 }
 
+/* A name for everything the data depends on: files as they are now, options, and the arithmetic of this version.  It only
+ * has to tell apart the jobs that somebody starts for one output file. */
+static void job_name(const job *j, char *out, size_t size)
+{
+    struct stat info;
+    const char *const files[2] = {j->in, j->options.imatrix};
+    XXH64_hash_t h = XXH64(nce_version_string(), strlen(nce_version_string()), j->options.absmean);
+    for (size_t i = 0; i < 2; i++)
+        if (files[i] != NULL && stat(files[i], &info) == 0) {
+            h = XXH64(files[i], strlen(files[i]), h);
+            h = XXH64(&info.st_size, sizeof info.st_size, h);
+            h = XXH64(&info.st_mtim, sizeof info.st_mtim, h);
+        }
+    snprintf(out, size, "%016llx", (unsigned long long)h);
+}
+
 /* Writing to a temporary name and renaming would leave the input mapped and intact, but also gone: surely a mistake. */
 static nce_status refuse_same_file(job *j)
 {
@@ -206,6 +230,7 @@ static nce_status refuse_same_file(job *j)
 
 static nce_status run(job *j, const nce_quantize_options *options)
 {
+    char name[32];
     nce_status status = nce_read_options(j->ctx, &j->options, sizeof j->options, options, "nce_quantize_options");
     if (status == NCE_OK && j->options.n_tensor_types > 0 && j->options.tensor_types == NULL)
         status = nce_fail(j->ctx, NCE_ERR_INVALID, "tensor_types is NULL, n_tensor_types is not 0");
@@ -215,9 +240,13 @@ static nce_status run(job *j, const nce_quantize_options *options)
     if (status == NCE_OK && j->options.imatrix != NULL)
         status = nce_imatrix_open(j->ctx, j->options.imatrix, &j->imatrix);
     if (status == NCE_OK) status = plan(j);
-    if (status == NCE_OK) status = nce_gguf_writer_create(j->ctx, j->out, 0, &j->writer);
+    job_name(j, name, sizeof name);
+    if (status == NCE_OK)
+        status = j->options.resume ? nce_gguf_writer_create_resumable(j->ctx, j->out, name, &j->writer)
+                                   : nce_gguf_writer_create(j->ctx, j->out, 0, &j->writer);
     if (status == NCE_OK) status = put_metadata(j);
     if (status == NCE_OK) status = write_tensors(j);
+    if (status == NCE_ERR_FORMAT && j->writer != NULL) nce_gguf_writer_discard(j->writer); /* it would fail again */
     return status == NCE_OK ? nce_gguf_writer_finish(j->writer) : status;
 }
 

@@ -1,4 +1,5 @@
-/* nce quantize: a model file with smaller weights. */
+/* nce quantize: a model file with smaller weights.  An interrupted run leaves OUT.*.partial, from which the same command
+ * goes on. */
 #include "tools/nce/command.h"
 #include "nce/model_tools.h"
 #include <stdio.h>
@@ -49,6 +50,7 @@ int nce_cmd_quantize(int argc, char **argv)
     o.type = files[2];
     o.tensor_types = items;
     o.pure = pure;
+    o.resume = 1;
     o.absmean = absmean;
     o.progress = nce_bar_progress;
     o.progress_user = &bar;
