@@ -210,7 +210,7 @@ static size_t match_cascade(const cursor *c, size_t i)
 }
 
 /* Characters that make \b at the end of a digit run fail. */
-static const nce_set word = {NCE_CLASS_L | NCE_CLASS_M | NCE_CLASS_ND | NCE_CLASS_PC, 0};
+static const nce_set word = {NCE_CLASS_L | NCE_CLASS_M | NCE_CLASS_N | NCE_CLASS_PC, 0};
 
 static size_t count_to(const cursor *c, size_t i, size_t end)
 {
@@ -237,6 +237,24 @@ static size_t match_digit_groups(const cursor *c, size_t i, const nce_alternativ
     return i;
 }
 
+/* From i to the next place that a multiple of three digits of a run follows. */
+static size_t match_digit_cuts(const cursor *c, size_t i, const nce_alternative *a)
+{
+    nce_split_level *v = c->level;
+    size_t length;
+    for (size_t p = i; p < c->end; p += length) {
+        const bool digit = in_set(class_at(c, p, &length), a->body);
+        if (digit && p >= v->memo_end) {
+            v->memo_end = run_end(c, p, a->body);
+            v->memo_left = count_to(c, p, v->memo_end);
+        }
+        if (!digit) continue;
+        if (p > i && v->memo_left % 3 == 0) return p;
+        v->memo_left--;
+    }
+    return c->end;
+}
+
 static size_t match_indent(const cursor *c, size_t i)
 {
     const uint8_t *t = c->text + i;
@@ -261,6 +279,8 @@ static size_t match_shape(const cursor *c, size_t i, uint32_t first, size_t leng
         return match_spaced_letters(c, i, first, length, a);
     case NCE_SPLIT_DIGIT_GROUPS:
         return in_set(first, a->body) ? match_digit_groups(c, i, a) : 0;
+    case NCE_SPLIT_DIGIT_CUTS:
+        return match_digit_cuts(c, i, a);
     case NCE_SPLIT_INDENT:
         return match_indent(c, i);
     case NCE_SPLIT_NEWLINES:
@@ -325,7 +345,7 @@ void nce_splitter_init(nce_splitter *s, const nce_split_rule *rule, const void *
     s->rule = rule;
     s->text = text;
     s->depth = 0;
-    s->levels[0] = (nce_split_level){0, n, 0, 0};
+    s->levels[0] = (nce_split_level){0, n, 0, 0, 0};
 }
 
 bool nce_splitter_next(nce_splitter *s, size_t *begin, size_t *end)
@@ -338,7 +358,7 @@ bool nce_splitter_next(nce_splitter *s, size_t *begin, size_t *end)
         } else if (s->depth + 1 == s->rule->n_passes) {
             return true;
         } else {
-            s->levels[++s->depth] = (nce_split_level){*begin, *end, 0, 0};
+            s->levels[++s->depth] = (nce_split_level){*begin, *end, 0, 0, 0};
         }
     }
 }
