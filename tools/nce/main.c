@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
     {"tokenize", nce_cmd_tokenize, "token ids of a text"},
     {"detokenize", nce_cmd_detokenize, "text of token ids"},
+    {"train-tokenizer", nce_cmd_train_tokenizer, "learn a vocabulary from text files"},
     {"version", nce_cmd_version, "print the version"},
 };
 

@@ -122,8 +122,7 @@ static int64_t special_at(const nce_tokenizer *t, const char *text, size_t n, ui
     return best;
 }
 
-/* First special token at or after from; *at is n if there is none. */
-static int64_t next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused,
+int64_t nce_next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused,
                             size_t *at)
 {
     const uint32_t *first = t->specials.first;
@@ -152,7 +151,7 @@ static nce_status encode_all(nce_encoder *e, const char *text, size_t n, uint32_
     nce_status status = NCE_OK;
     for (size_t pos = 0; pos < n && status == NCE_OK;) {
         size_t at;
-        const int64_t id = next_special(t, text, n, pos, refused, &at);
+        const int64_t id = nce_next_special(t, text, n, pos, refused, &at);
         size_t end = at;
         while (id >= 0 && (t->attributes[id] & NCE_TOKEN_LSTRIP) && end > pos && is_space(text[end - 1]))
             end--;

@@ -172,6 +172,8 @@ typedef struct nce_encoder {
     nce_queued_word queue[NCE_QUEUED_WORDS];
 } nce_encoder;
 
+/* First special token of text at or after from, without those that have a refused attribute; *at is n if there is none. */
+int64_t nce_next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused, size_t *at);
 nce_status nce_encode_bpe(nce_encoder *e, const char *text, size_t n);
 nce_status nce_encode_spm(nce_encoder *e, const char *text, size_t n, bool space_prefix);
 nce_status nce_encode_wpm(nce_encoder *e, const char *text, size_t n);
