@@ -26,6 +26,11 @@ typedef void nce_expand_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_b
 nce_expand_avx512_fn nce_expand_q8_0_avx512, nce_expand_q4_0_avx512, nce_expand_iq4_nl_avx512, nce_expand_q4_k_avx512,
     nce_expand_q5_k_avx512, nce_expand_q6_k_avx512, nce_expand_iq4_xs_avx512, nce_expand_q2_k_avx512,
     nce_expand_q3_k_avx512, nce_expand_tq2_0_avx512;
+nce_expand_avx512_fn nce_expand_q4_1_avx512, nce_expand_q5_0_avx512, nce_expand_q5_1_avx512, nce_expand_q8_1_avx512,
+    nce_expand_mxfp4_avx512, nce_expand_nvfp4_avx512, nce_expand_q1_0_avx512, nce_expand_q2_0_avx512,
+    nce_expand_i2_s_avx512, nce_expand_tq1_0_avx512;
+nce_expand_avx512_fn nce_expand_iq2_xxs_avx512, nce_expand_iq2_xs_avx512, nce_expand_iq2_s_avx512,
+    nce_expand_iq3_xxs_avx512, nce_expand_iq3_s_avx512, nce_expand_iq1_s_avx512, nce_expand_iq1_m_avx512;
 
 /* One tile of a panel and n columns: y[c * ld_y + row], rows by mask; first: stored, else added to what is there.
  * words: of one column of one block of activations. */
