@@ -5,4 +5,13 @@
 #include "status.h"
 #include "context.h"
 #include "quant.h"
+#include "device.h"
+#include "tokenizer.h"
+#include "model.h"
+#include "session.h"
+#include "sampler.h"
+#include "generate.h"
+#include "chat.h"
+#include "metrics.h"
+#include "model_tools.h"
 #endif

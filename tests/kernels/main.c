@@ -10,6 +10,8 @@
 
 const check_family check_families[] = {
     {"matmul", check_matmul_run},
+    {"attention", check_attention_run},
+    {"vec", check_vec_run},
     {NULL, NULL},
 };
 
