@@ -14,4 +14,5 @@
 #include "chat.h"
 #include "metrics.h"
 #include "model_tools.h"
+#include "snn.h"
 #endif

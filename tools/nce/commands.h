@@ -7,6 +7,9 @@ NCE_COMMAND(logits, "write the logits of a token list and their hash")
 NCE_COMMAND(perplexity, "perplexity of a text")
 NCE_COMMAND(quantize, "make the weights of a model smaller")
 NCE_COMMAND(run, "continue a prompt")
+#ifdef NCE_TOOL_SNN
+NCE_COMMAND(snn, "run, describe and measure spiking networks")
+#endif
 NCE_COMMAND(synth, "make a model of random weights in a real shape")
 NCE_COMMAND(tokenize, "token ids of a text")
 NCE_COMMAND(version, "print the version")
