@@ -1,0 +1,7 @@
+/* VFIO transport (see vfio.h). */
+#include "src/photonic/device.h"
+nce_status nce_photonic_vfio_open(nce_context *ctx, const char *address, nce_ptransport **out)
+{
+    *out = NULL;
+    return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "photonic: VFIO is not built in (%.20s)", address);
+}
