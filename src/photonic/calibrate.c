@@ -90,21 +90,11 @@ static nce_status tune_phases(nce_photonic *d, int32_t trim[NCE_RNS_LANES])
     return NCE_OK;
 }
 
-/* From here on the guard's drift compensation counts from this temperature. */
-static void anchor_drift(nce_photonic *d)
-{
-    pthread_mutex_lock(&d->control);
-    d->guard.calibrated_mc = d->guard.mc;
-    nce_preg_write(d->transport, NCE_PREG_RING_SHIFT, 0);
-    pthread_mutex_unlock(&d->control);
-}
-
 nce_status nce_photonic_tune(nce_photonic *d)
 {
     int32_t ring[NCE_RNS_LANES] = {0}, phase[NCE_RNS_LANES] = {0};
     uint32_t lanes = 0;
     probe p;
-    anchor_drift(d);
     nce_photonic_use_lanes(d, NCE_RNS_ALL);
     for (uint32_t i = 0; i < NCE_RNS_LANES; i++)
         write_trim(d, i, NCE_PREG_LANE_PHASE_TRIM, 0);

@@ -30,7 +30,7 @@ const char *nce_guard_check_limits(const nce_guard_limits *l)
 
 void nce_guard_init(nce_guard *guard, const nce_guard_limits *limits, const nce_tec *tec)
 {
-    *guard = (nce_guard){.limits = *limits, .tec = *tec, .calibrated_mc = 25000, .mc = 25000};
+    *guard = (nce_guard){.limits = *limits, .tec = *tec, .design_mc = 25000, .mc = 25000};
 }
 
 bool nce_guard_reset(nce_guard *guard)
@@ -96,6 +96,6 @@ nce_guard_output nce_guard_tick(nce_guard *g, const nce_guard_input *in)
     if (fan_failed(g, in)) out.reasons |= NCE_PHOTONIC_REASON_FAN;
     if (in->power_fault) out.reasons |= NCE_PHOTONIC_REASON_POWER;
     out.shutdown = g->tier == NCE_GUARD_EMERGENCY;
-    out.ring_shift = (int32_t)lrint(-100.0 * g->drift_pm_per_k * (g->mc - g->calibrated_mc) / 1000.0);
+    out.ring_shift = (int32_t)lrint(-100.0 * g->drift_pm_per_k * (g->mc - g->design_mc) / 1000.0);
     return out;
 }

@@ -11,7 +11,7 @@
  * is off already.  No believable temperature is an emergency too (a guard that cannot see must not drive).  The best
  * cooler current is min(500 mA, S T / R): beyond it a Peltier element heats what it should cool.
  *
- * The guard also compensates the drift of the rings: their heaters move by -drift * (T - T at calibration).
+ * The guard also compensates the drift of the rings: their heaters move by -drift * (T - 25 C).
  * State is caller-owned, holds no memory; one thread at a time. */
 #ifndef NCE_PHOTONIC_GUARD_H
 #define NCE_PHOTONIC_GUARD_H
@@ -34,7 +34,7 @@ typedef struct nce_guard {
     nce_guard_limits limits;
     nce_tec tec;
     double drift_pm_per_k; /* of the rings, as compensated */
-    int32_t calibrated_mc; /* temperature at which the rings were tuned */
+    int32_t design_mc;     /* temperature at which the rings were designed to fit */
     nce_sensors sensors;
     uint32_t believed; /* sensors of the last tick, mask */
     nce_guard_tier tier;
