@@ -101,9 +101,12 @@ static void init_control(nce_photonic *d)
 static nce_status start(nce_photonic *d)
 {
     nce_status status = open_transport(d);
-    if (status == NCE_OK) status = d->transport->ops->reset(d->transport);
     if (status == NCE_OK) status = identify(d);
-    if (status == NCE_OK) status = allocate(d);
+    if (status != NCE_OK) return status;
+    status = d->transport->ops->reset(d->transport);
+    if (status != NCE_OK && status != NCE_ERR_UNSUPPORTED) return status;
+    nce_preg_write(d->transport, NCE_PREG_CONTROL, NCE_PCTL_RESET);
+    status = allocate(d);
     if (status != NCE_OK) return status;
     start_ring(d);
     init_control(d);

@@ -24,6 +24,7 @@ typedef struct nce_ptransport_ops {
     void (*dma_free)(nce_ptransport *t, nce_dma_buffer *buffer); /* an empty buffer is allowed; empties it */
     /* NCE_OK; NCE_ERR_BUSY after timeout_ms; NCE_ERR_BACKEND when the device is gone. */
     nce_status (*wait_irq)(nce_ptransport *t, uint32_t timeout_ms);
+    /* Of the function, by the bus; NCE_ERR_UNSUPPORTED where there is none (nothing happened). */
     nce_status (*reset)(nce_ptransport *t);
     /* Virtual time passes (simulator), with a load of the die in watts at full speed; NULL: time is real. */
     void (*advance)(nce_ptransport *t, uint64_t ns, double load_watt);
