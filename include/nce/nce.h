@@ -6,4 +6,13 @@
 #include "context.h"
 #include "quant.h"
 #include "photonic.h"
+#include "device.h"
+#include "tokenizer.h"
+#include "model.h"
+#include "session.h"
+#include "sampler.h"
+#include "generate.h"
+#include "chat.h"
+#include "metrics.h"
+#include "model_tools.h"
 #endif
