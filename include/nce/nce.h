@@ -5,6 +5,7 @@
 #include "status.h"
 #include "context.h"
 #include "quant.h"
+#include "photonic.h"
 #include "device.h"
 #include "tokenizer.h"
 #include "model.h"
