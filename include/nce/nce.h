@@ -5,4 +5,5 @@
 #include "status.h"
 #include "context.h"
 #include "quant.h"
+#include "sched.h"
 #endif

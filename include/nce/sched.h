@@ -1,0 +1,8 @@
+/* LightRail, the scheduler: routes through a graph of devices, batch assignment, cache-aware placement, KV blocks and
+ * their eviction, layer placement, length prediction, the run-time queue and its statistics.
+ *
+ * Each part can be used alone; docs/scheduler.md says which claim of optimality holds when. */
+#ifndef NCE_SCHED_H
+#define NCE_SCHED_H
+#include "sched_graph.h"
+#endif
