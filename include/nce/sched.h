@@ -4,5 +4,6 @@
  * Each part can be used alone; docs/scheduler.md says which claim of optimality holds when. */
 #ifndef NCE_SCHED_H
 #define NCE_SCHED_H
+#include "sched_assign.h"
 #include "sched_graph.h"
 #endif

@@ -24,7 +24,7 @@ static inline uint32_t rng_below(rng *r, uint32_t n)
 
 static inline double rng_unit(rng *r)
 {
-    return (double)(rng_next(r) >> 11) * 0x1p-53;
+    return (double)(rng_next(r) >> 11) / 9007199254740992.0; /* 2^53 */
 }
 
 #define EXPECT(condition, ...)                                                                                         \
