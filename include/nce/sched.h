@@ -5,5 +5,8 @@
 #ifndef NCE_SCHED_H
 #define NCE_SCHED_H
 #include "sched_assign.h"
+#include "sched_cache.h"
 #include "sched_graph.h"
+#include "sched_place.h"
+#include "sched_replay.h"
 #endif
