@@ -7,6 +7,7 @@
 #include "sched_assign.h"
 #include "sched_cache.h"
 #include "sched_graph.h"
+#include "sched_layers.h"
 #include "sched_place.h"
 #include "sched_replay.h"
 #endif
