@@ -16,4 +16,5 @@
 #include "metrics.h"
 #include "model_tools.h"
 #include "snn.h"
+#include "sched.h"
 #endif
