@@ -5,6 +5,7 @@
 #include "status.h"
 #include "context.h"
 #include "quant.h"
+#include "photonic.h"
 #include "device.h"
 #include "tokenizer.h"
 #include "model.h"
@@ -14,4 +15,6 @@
 #include "chat.h"
 #include "metrics.h"
 #include "model_tools.h"
+#include "snn.h"
+#include "sched.h"
 #endif

@@ -117,6 +117,9 @@ enum { NCE_PANEL_BYTES = 64 * 4 * 81 }; /* of a segment: SUB16 is the largest */
 /* The kind that suits any expander working from decoded pieces. */
 nce_panel_kind nce_panel_kind_of(const nce_type_info *type);
 
+/* The lines before the codes of one row. */
+void nce_panel_put_head(nce_panel_kind kind, const nce_plain_block *p, uint8_t *panel, size_t row);
+
 /* n_blocks blocks of the file of 16 rows, row_bytes apart, to a panel of that kind; codes get offset added.  For types
  * without an expander of their own. */
 void nce_panel_expand_any(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_blocks, int offset,

@@ -26,6 +26,23 @@ static const variant variants[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_Q2_K] = {NCE_PANEL_FLAT256_MIN, nce_expand_q2_k_avx512, &nce_inplace_q2_k_avx512, true},
     [NCE_TYPE_Q3_K] = {NCE_PANEL_FLAT256, nce_expand_q3_k_avx512, &nce_inplace_q3_k_avx512, false},
     [NCE_TYPE_TQ2_0] = {NCE_PANEL_FLAT256, nce_expand_tq2_0_avx512, &nce_inplace_tq2_0_avx512, true},
+    [NCE_TYPE_Q4_1] = {NCE_PANEL_FLAT32_MIN, nce_expand_q4_1_avx512, NULL, false},
+    [NCE_TYPE_Q5_0] = {NCE_PANEL_FLAT32, nce_expand_q5_0_avx512, NULL, false},
+    [NCE_TYPE_Q5_1] = {NCE_PANEL_FLAT32_MIN, nce_expand_q5_1_avx512, NULL, false},
+    [NCE_TYPE_Q8_1] = {NCE_PANEL_FLAT32, nce_expand_q8_1_avx512, NULL, false},
+    [NCE_TYPE_MXFP4] = {NCE_PANEL_FLAT32, nce_expand_mxfp4_avx512, NULL, false},
+    [NCE_TYPE_NVFP4] = {NCE_PANEL_HALF32, nce_expand_nvfp4_avx512, NULL, false},
+    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, NULL, false},
+    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, NULL, false},
+    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, NULL, false},
+    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, NULL, false},
+    [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, NULL, false},
+    [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, NULL, false},
+    [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, NULL, false},
+    [NCE_TYPE_IQ3_XXS] = {NCE_PANEL_SUB32, nce_expand_iq3_xxs_avx512, NULL, false},
+    [NCE_TYPE_IQ3_S] = {NCE_PANEL_SUB32, nce_expand_iq3_s_avx512, NULL, false},
+    [NCE_TYPE_IQ1_S] = {NCE_PANEL_SUB32, nce_expand_iq1_s_avx512, NULL, false},
+    [NCE_TYPE_IQ1_M] = {NCE_PANEL_SUB16, nce_expand_iq1_m_avx512, NULL, false},
 };
 
 /* Everything a product of one call needs. */
