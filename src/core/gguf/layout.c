@@ -4,8 +4,9 @@
  * 36 for I2_S (a removed type of GGUF) and id 39 for TL2 (MXFP4 in GGUF).  The architecture and the room up to the next
  * tensor tell them apart; what cannot be told apart is refused. */
 #include "src/core/gguf/file.h"
+#include "src/kernels/types/type.h"
 
-enum { ID_TL2 = 39, I2_S_TAIL_BYTES = 32 };
+enum { ID_TL2 = 39 };
 
 static const struct {
     uint32_t id;
@@ -30,27 +31,24 @@ static nce_status refuse_type(const nce_gguf *g, const nce_gguf_tensor *t, uint3
 
 nce_status nce_gguf_tensor_bytes(const nce_gguf *g, nce_str architecture, uint32_t type_id, nce_gguf_tensor *t)
 {
-    const nce_type type = (nce_type)type_id;
-    const bool packed = type_id == NCE_TYPE_I2_S; /* 2 bits an element over the whole tensor, then a scale */
-    if (type_id > INT32_MAX || (packed && !is_bitnet(architecture))) return refuse_type(g, t, type_id);
-    const uint64_t block = packed ? 4 : nce_type_block_elements(type);
-    if (block == 0) return refuse_type(g, t, type_id);
-    if (t->ne[0] % block != 0)
+    const nce_type_info *type = type_id <= NCE_TYPE_LAST ? nce_type_info_of((nce_type)type_id) : NULL;
+    if (type == NULL || (type->id == NCE_TYPE_I2_S && !is_bitnet(architecture))) return refuse_type(g, t, type_id);
+    if (t->ne[0] % type->block != 0)
         return nce_gguf_bad(g, NCE_ERR_FORMAT, "tensor", t->name,
-                            "rows of %llu elements are not whole blocks of %llu (%s)", (unsigned long long)t->ne[0],
-                            (unsigned long long)block, nce_type_name(type));
-    uint64_t elements = 1, bytes = t->ne[0] / block;
-    bool overflow = __builtin_mul_overflow(bytes, packed ? 1 : (uint64_t)nce_type_block_bytes(type), &bytes);
+                            "rows of %llu elements are not whole blocks of %u (%s)", (unsigned long long)t->ne[0],
+                            type->block, type->name);
+    uint64_t elements = 1, bytes;
+    bool overflow = __builtin_mul_overflow(t->ne[0] / type->block, (uint64_t)type->block_bytes, &bytes);
     for (int i = 0; i < NCE_GGUF_MAX_DIMS; i++) {
         overflow |= __builtin_mul_overflow(elements, t->ne[i], &elements);
         if (i > 0) overflow |= __builtin_mul_overflow(bytes, t->ne[i], &bytes);
     }
-    if (packed) overflow |= __builtin_add_overflow(bytes, (uint64_t)I2_S_TAIL_BYTES, &bytes);
+    overflow |= __builtin_add_overflow(bytes, (uint64_t)type->trailer_bytes, &bytes);
     if (overflow || elements > INT64_MAX)
         return nce_gguf_bad(g, NCE_ERR_FORMAT, "tensor", t->name, "%llu x %llu x %llu x %llu elements overflow 64 bits",
                             (unsigned long long)t->ne[0], (unsigned long long)t->ne[1], (unsigned long long)t->ne[2],
                             (unsigned long long)t->ne[3]);
-    t->type = type;
+    t->type = type->id;
     t->bytes = bytes;
     return NCE_OK;
 }
