@@ -4,6 +4,7 @@
  * reused by all columns; everything else follows the contract word by word. */
 #include "src/kernels/matmul.h"
 #include "src/core/runtime/cpu.h"
+#include "src/kernels/matmul_panel.h"
 #include "src/kernels/types/bits.h"
 #include <math.h>
 
@@ -161,5 +162,20 @@ void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu)
     ops->product = product_ref;
     ops->scratch_bytes = NCE_SEGMENT / 32 * sizeof(nce_plain_block);
     ops->row_granule = 1;
+#if NCE_HAVE_AVX2
+    if (cpu & NCE_CPU_AVX2) {
+        ops->act_bytes = nce_act_bytes;
+        ops->pack = nce_act_pack_avx2;
+        ops->product = nce_product_avx2;
+        ops->scratch_bytes = 2 * NCE_PANEL_BYTES; /* a panel and a padded segment of the file */
+        ops->row_granule = NCE_PANEL_ROWS;
+    }
+#endif
+#if NCE_HAVE_AVX512
+    if (cpu & NCE_CPU_AVX512) { /* implies AVX2: sizes and granule as above */
+        ops->pack = nce_act_pack_avx512;
+        ops->product = nce_product_avx512;
+    }
+#endif
     (void)cpu;
 }

@@ -28,20 +28,20 @@ enum { NCE_SEGMENT = 1024 }; /* contract */
 typedef struct nce_act {
     uint32_t block; /* 0: float, 32 or 256: quantized */
     size_t n_cols, k;
-    void *data;     /* the caller's, act_bytes long, 64-byte aligned */
+    void *data; /* the caller's, act_bytes long, 64-byte aligned */
 } nce_act;
 
 typedef struct nce_matmul_ops {
     /* Bytes of data for these columns; 0 if the sizes overflow. */
     size_t (*act_bytes)(uint32_t block, size_t n_cols, size_t k);
-    /* Pack x [n_cols][ld_x] into a->data.  Part `part` of n_parts: parts are disjoint, any thread, any order; all must be
-     * done before a product. */
+    /* Pack x [n_cols][ld_x] into a->data.  Part `part` of n_parts: parts are disjoint, any thread, any order; all must
+     * be done before a product. */
     void (*pack)(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts);
-    /* Rows w .. w + n_rows: y[c * ld_y + r] for every column.  a->block equals the type's act_block; a->k is a multiple of
-     * the type's block.  A tensor_scale (I2_S) is not applied.  Types without a product (F64, I8 .. I64) are not for here.
-     * scratch: scratch_bytes of this thread, 64-byte aligned.  Nothing outside the rows is read. */
-    void (*product)(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a, float *y,
-                    size_t ld_y, void *scratch);
+    /* Rows w .. w + n_rows: y[c * ld_y + r] for every column.  a->block equals the type's act_block; a->k is a multiple
+     * of the type's block.  A tensor_scale (I2_S) is not applied.  Types without a product (F64, I8 .. I64) are not for
+     * here. scratch: scratch_bytes of this thread, 64-byte aligned.  Nothing outside the rows is read. */
+    void (*product)(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
+                    float *y, size_t ld_y, void *scratch);
     size_t scratch_bytes;
     size_t row_granule; /* splitting rows at multiples of this wastes nothing */
 } nce_matmul_ops;

@@ -38,10 +38,15 @@ static float tanh_of(float x)
     return copysignf((1.0f - t) / (1.0f + t), x);
 }
 
-static float gelu(float x)
+static float half_grid(float x)
 {
-    const float cubic = x * fmaf(NCE_GELU_CUBIC * x, x, 1.0f);
-    return (0.5f * x) * (1.0f + tanh_of(NCE_GELU_SQRT_2_PI * cubic));
+    return nce_f32_from_f16(nce_f16_from_f32(x));
+}
+
+static float gelu(float given)
+{
+    const float x = half_grid(given), cubic = x * fmaf(NCE_GELU_CUBIC * x, x, 1.0f);
+    return half_grid((0.5f * x) * (1.0f + tanh_of(NCE_GELU_SQRT_2_PI * cubic)));
 }
 
 static float relu(float x)

@@ -1,17 +1,22 @@
 /* The rest of a forward step on rows of floats: norms, activations, RoPE, soft cap, soft-max.
  *
- * THE CONTRACT (docs/numerics.md), the same for every variant, for n >= 0 and unaligned pointers; nothing past n is
- * read: sum16(f): 16 lanes from +0, lane[i % 16] = fma or add as stated, i ascending, then lane[l] += lane[l + h], h =
- * 8, 4, 2, 1. rms_norm: s = sum16 lane = fma(x, x, lane);  r = 1 / sqrt(s / n + eps) (IEEE division and square root, n
- * as float); y = (x * r) * w   (w NULL: x * r). layer_norm: mean = sum16(x) / n; s = sum16 lane = fma(x - mean, x -
- * mean, lane); r = 1 / sqrt(s / n + eps); y = fma((x - mean) * r, w, b)  (b NULL: ((x - mean) * r) * w). exp2neg(x), x
- * <= 0: t = x + 12583039; n = t - 12583039; r = x - n; Horner with fma over NCE_EXP2_C6..C1, then 1; p *
- * float_from_bits(bits(t) << 23); +0 if x < -125; NaN stays NaN; exp2neg(0) = 1. sigmoid(x): e = exp2neg(-|x| *
- * (float)log2e);  x >= 0: 1 / (1 + e), else e / (1 + e). tanh(x):  t = exp2neg(-|x| * (float)(2 log2e));  copysign((1 -
- * t) / (1 + t), x). silu(x) = x * sigmoid(x);  gelu(x) = (0.5 x) * (1 + tanh(0.79788456 * (x * fma(0.044715 x, x,
- * 1)))); gelu_quick(x) = x * sigmoid(1.702 x);  relu(x) = x > 0 ? x : +0;  relu2(x) = relu(x) * relu(x). softcap(x, c)
- * = c * tanh(x / c). softmax: m = max; w = exp2neg((x - m) * (float)log2e); l = sum16(w); y = w * (1 / l). rope: pairs
- * (a, b) become (fma(a, cos, -(b * sin)), fma(a, sin, b * cos)). */
+ * THE CONTRACT (docs/numerics.md), the same for every variant, for n >= 0 and unaligned pointers; nothing past n is read:
+ *  sum16(f): 16 lanes from +0, lane[i % 16] = fma or add as stated, i ascending, then lane[l] += lane[l + h], h = 8, 4, 2, 1.
+ *  rms_norm: s = sum16 lane = fma(x, x, lane);  r = 1 / sqrt(s / n + eps) (IEEE division and square root, n as float);
+ *            y = (x * r) * w   (w NULL: x * r).
+ *  layer_norm: mean = sum16(x) / n; s = sum16 lane = fma(x - mean, x - mean, lane); r = 1 / sqrt(s / n + eps);
+ *            y = fma((x - mean) * r, w, b)  (b NULL: ((x - mean) * r) * w).
+ *  exp2neg(x), x <= 0: t = x + 12583039; n = t - 12583039; r = x - n; Horner with fma over NCE_EXP2_C6..C1, then 1;
+ *            p * float_from_bits(bits(t) << 23); +0 if x < -125; NaN stays NaN; exp2neg(0) = 1.
+ *  sigmoid(x): e = exp2neg(-|x| * (float)log2e);  x >= 0: 1 / (1 + e), else e / (1 + e).
+ *  tanh(x):  t = exp2neg(-|x| * (float)(2 log2e));  copysign((1 - t) / (1 + t), x).
+ *  silu(x) = x * sigmoid(x);
+ *  gelu(x) = half((0.5 h) * (1 + tanh(0.79788456 * (h * fma(0.044715 h, h, 1))))) with h = half(x), the nearest half: the
+ *            files' reference engine looks GELU up in a table of halves, and a model's bits should not be better than it.
+ *  gelu_quick(x) = x * sigmoid(1.702 x);  relu(x) = x > 0 ? x : +0;  relu2(x) = relu(x) * relu(x).
+ *  softcap(x, c) = c * tanh(x / c).
+ *  softmax: m = max; w = exp2neg((x - m) * (float)log2e); l = sum16(w); y = w * (1 / l).
+ *  rope: pairs (a, b) become (fma(a, cos, -(b * sin)), fma(a, sin, b * cos)). */
 #ifndef NCE_SRC_VEC_H
 #define NCE_SRC_VEC_H
 #include <stddef.h>

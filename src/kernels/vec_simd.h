@@ -67,10 +67,10 @@ INL vf tanh_of(vf x)
     return tanh_base2(v_mul(x, v_set1(2.0f * NCE_LOG2E))); /* the sign and the magnitude pass the product unchanged */
 }
 
-INL vf gelu(vf x)
+INL vf gelu(vf given)
 {
-    const vf one = v_set1(1.0f), cubic = v_mul(x, v_fma(v_mul(v_set1(NCE_GELU_CUBIC), x), x, one));
-    return v_mul(v_mul(v_set1(0.5f), x), v_add(one, tanh_of(v_mul(v_set1(NCE_GELU_SQRT_2_PI), cubic))));
+    const vf x = v_half_grid(given), one = v_set1(1.0f), cubic = v_mul(x, v_fma(v_mul(v_set1(NCE_GELU_CUBIC), x), x, one));
+    return v_half_grid(v_mul(v_mul(v_set1(0.5f), x), v_add(one, tanh_of(v_mul(v_set1(NCE_GELU_SQRT_2_PI), cubic)))));
 }
 
 INL vf relu(vf x)

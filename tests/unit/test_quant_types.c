@@ -66,20 +66,20 @@ Test(quant_types, dequantize_refuses)
 Test(quant_types, half_precision_round_trip)
 {
     for (uint32_t h = 0; h < 0x10000; h++) {
-        const float f = nce_f16_to_f32(h);
+        const float f = nce_f32_from_f16(h);
         const uint32_t quiet = (h & 0x7c00) == 0x7c00 && (h & 0x3ff) ? h | 0x200 : h;
-        cr_assert_eq(nce_f32_to_f16(f), quiet, "%04x", h);
+        cr_assert_eq(nce_f16_from_f32(f), quiet, "%04x", h);
         if ((h & 0x7fff) >= 0x7bff) continue;
-        const double next = (double)nce_f16_to_f32(h + 1), middle = ((double)f + next) / 2;
-        cr_assert_eq(nce_f32_to_f16((float)middle), (h & 1) ? h + 1 : h, "tie above %04x", h);
-        cr_assert_eq(nce_f32_to_f16((float)(middle + (next - f) / 64)), h + 1, "above the tie of %04x", h);
-        cr_assert_eq(nce_f32_to_f16((float)(middle - (next - f) / 64)), h, "below the tie of %04x", h);
+        const double next = (double)nce_f32_from_f16(h + 1), middle = ((double)f + next) / 2;
+        cr_assert_eq(nce_f16_from_f32((float)middle), (h & 1) ? h + 1 : h, "tie above %04x", h);
+        cr_assert_eq(nce_f16_from_f32((float)(middle + (next - f) / 64)), h + 1, "above the tie of %04x", h);
+        cr_assert_eq(nce_f16_from_f32((float)(middle - (next - f) / 64)), h, "below the tie of %04x", h);
     }
-    cr_assert_eq(nce_f32_to_f16(65519.996f), 0x7bff);
-    cr_assert_eq(nce_f32_to_f16(65520.0f), 0x7c00);
-    cr_assert_eq(nce_f32_to_bf16(nce_f32_from_bits(0x3f808000)), 0x3f80);
-    cr_assert_eq(nce_f32_to_bf16(nce_f32_from_bits(0x3f818000)), 0x3f82);
-    cr_assert_eq(nce_f32_to_bf16(nce_f32_from_bits(0x7f800001)), 0x7fc0);
+    cr_assert_eq(nce_f16_from_f32(65519.996f), 0x7bff);
+    cr_assert_eq(nce_f16_from_f32(65520.0f), 0x7c00);
+    cr_assert_eq(nce_bf16_from_f32(nce_f32_from_bits(0x3f808000)), 0x3f80);
+    cr_assert_eq(nce_bf16_from_f32(nce_f32_from_bits(0x3f818000)), 0x3f82);
+    cr_assert_eq(nce_bf16_from_f32(nce_f32_from_bits(0x7f800001)), 0x7fc0);
 }
 
 /* Blocks written by hand from the description of the format, so that the formula is pinned without any file. */

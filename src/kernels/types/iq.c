@@ -123,7 +123,7 @@ void nce_decode_iq1_m(const uint8_t *b, size_t piece, nce_plain_block *out)
     (void)piece;
     for (int j = 0; j < 4; j++)
         d |= nce_load_u16(b + 48 + 2 * j) >> 12 << (4 * j);
-    nce_plain_flat(out, nce_f16_to_f32(d) * 0.125f);
+    nce_plain_flat(out, nce_f32_from_f16((uint16_t)d) * 0.125f);
     for (int s = 0; s < 16; s++)
         out->scale[s] = odd(nce_load_u16(b + 48 + s / 4 * 2) >> (3 * (s % 4)) & 7);
     for (int k = 0; k < 32; k++) {

@@ -17,7 +17,7 @@ void nce_numbers_f16(const uint8_t *src, float *dst, size_t n)
 void nce_numbers_bf16(const uint8_t *src, float *dst, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        dst[i] = nce_bf16_to_f32(nce_load_u16(src + 2 * i));
+        dst[i] = nce_f32_from_bf16((uint16_t)nce_load_u16(src + 2 * i));
 }
 
 void nce_numbers_f64(const uint8_t *src, float *dst, size_t n)

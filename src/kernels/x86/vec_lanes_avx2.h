@@ -29,6 +29,8 @@ typedef __m256i vi;
 #define v_neg(x) _mm256_xor_ps(x, _mm256_set1_ps(-0.0f))
 #define v_neg_abs(x) _mm256_or_ps(x, _mm256_set1_ps(-0.0f))
 #define v_copysign(y, s) _mm256_or_ps(y, _mm256_and_ps(s, _mm256_set1_ps(-0.0f))) /* y has no sign */
+/* nearest even to half precision and back */
+#define v_half_grid(x) _mm256_cvtph_ps(_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 /* the low bits of t as an exponent: see exp2neg */
 #define v_exponent(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
 #define v_zero_below(x, min, y) _mm256_and_ps(_mm256_cmp_ps(x, min, _CMP_NLT_UQ), y)

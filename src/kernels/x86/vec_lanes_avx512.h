@@ -30,6 +30,8 @@ typedef __m512i vi;
 #define v_neg(x) _mm512_xor_ps(x, _mm512_set1_ps(-0.0f))
 #define v_neg_abs(x) _mm512_or_ps(x, _mm512_set1_ps(-0.0f))
 #define v_copysign(y, s) _mm512_or_ps(y, _mm512_and_ps(s, _mm512_set1_ps(-0.0f))) /* y has no sign */
+/* nearest even to half precision and back */
+#define v_half_grid(x) _mm512_cvtph_ps(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 /* the low bits of t as an exponent: see exp2neg */
 #define v_exponent(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
 #define v_zero_below(x, min, y) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, min, _CMP_NLT_UQ), y)

@@ -1,0 +1,22 @@
+/* Forget the vector operations, so that snn_lif_body.h can be instantiated again. */
+#undef REAL
+#undef ARGS
+#undef NAME
+#undef VEC
+#undef WIDTH
+#undef LOAD
+#undef STORE
+#undef SET1
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef MAX
+#undef MASK
+#undef GT
+#undef BLEND
+#undef BITS
+#undef SCALE
+#undef ROUND_TO_INT
+#undef X_MAX
+#undef TAYLOR_DEGREE
