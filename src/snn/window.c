@@ -9,6 +9,19 @@
  * than a quarter of the blocks is awake; the lower mark for going back keeps it from swinging. */
 static const double LEAVE_ABOVE = 0.25, ENTER_BELOW = 0.10;
 
+/* Marks save reading and clearing the lines without input; every delivery pays for them. */
+static const double MARKS_BELOW = 1.0;
+
+void nce_snn_set_marks(nce_snn *snn, bool on)
+{
+    if (on == snn->marks) return;
+    /* what came while no marks were kept is not marked */
+    if (on) memset(snn->touched, 1, (size_t)snn->n_slots * snn->n_rings * snn->n_receptors);
+    snn->marks = on;
+    for (size_t i = 0; i < snn->n_populations; i++)
+        snn->engine->bind(snn, &snn->populations[i]);
+}
+
 static uint64_t total_deliveries(const nce_snn *snn)
 {
     uint64_t n = 0;
@@ -40,7 +53,8 @@ static void to_event(nce_snn *snn, nce_snn_population *p, uint64_t step)
         snn->active[p->first_ring + b] = 1;
     }
     for (uint32_t s = 0; s < snn->n_slots; s++) /* inputs under way were not marked */
-        memset(snn->touched + (size_t)s * snn->n_rings + p->first_ring, 1, p->n_blocks);
+        memset(snn->touched + ((size_t)s * snn->n_rings + p->first_ring) * snn->n_receptors, 1,
+               (size_t)p->n_blocks * snn->n_receptors);
     p->event_driven = true;
 }
 
@@ -81,12 +95,14 @@ void nce_snn_window_end(nce_snn *snn, uint64_t step)
     snn->n_windows++;
     snn->active_sum += snn->window_active;
     snn->window_active = 0;
-    snn->marks = false;
+    bool sleepers = false;
     for (size_t i = 0; i < snn->n_populations; i++) {
         nce_snn_population *p = &snn->populations[i];
         hold_sparsity(snn, p, step);
         choose_drive(snn, p, step, deliveries);
         p->window_spikes = p->window_updates = 0;
-        if (p->event_driven) snn->marks = true;
+        sleepers |= p->event_driven;
     }
+    const double lines = (double)snn->n_rings * snn->n_receptors * NCE_SNN_WINDOW;
+    nce_snn_set_marks(snn, sleepers || (double)deliveries < MARKS_BELOW * lines);
 }
