@@ -72,7 +72,7 @@ static void choose_drive(nce_snn *snn, nce_snn_population *p, uint64_t step, uin
     if (1 - nce_snn_exp(-NCE_SNN_LANES * arrivals) < ENTER_BELOW) to_event(snn, p, step);
 }
 
-/* Integral control in the logarithm-like measure (a - t)/(a + t): 2 % of the threshold's height per window at most. */
+/* Integral control in the logarithm-like measure (a - t)/(a + t): 10 % of the height of the threshold per window at most. */
 static void hold_sparsity(nce_snn *snn, nce_snn_population *p, uint64_t step)
 {
     if (!(snn->control.target_sparsity > 0) || !p->has_ring || p->o.model == NCE_SNN_LI) return;
@@ -80,7 +80,7 @@ static void hold_sparsity(nce_snn *snn, nce_snn_population *p, uint64_t step)
     const double target = 1 - snn->control.target_sparsity,
                  height = p->o.model <= NCE_SNN_LOIHI ? p->o.v_th - p->o.v_reset : p->o.v_peak - p->o.v_reset;
     const double before = p->threshold_shift;
-    p->threshold_shift += 0.02 * (height > 0 ? height : -height) * (activity - target) / (activity + target);
+    p->threshold_shift += 0.1 * (height > 0 ? height : -height) * (activity - target) / (activity + target);
     if (p->threshold_shift < 0) p->threshold_shift = 0;
     if (p->threshold_shift == before) return;
     if (p->event_driven) snn->engine->wake(snn, p, 0, p->n_blocks, step);
