@@ -10,7 +10,9 @@ enum { NCE_EXIT_OK = 0, NCE_EXIT_FAILED = 1, NCE_EXIT_USAGE = 2 };
 
 typedef int nce_command_fn(int argc, char **argv); /* argv[0] is the sub-command's name */
 
-nce_command_fn nce_cmd_version;
+#define NCE_COMMAND(name, help) nce_command_fn nce_cmd_##name;
+#include "tools/nce/commands.h"
+#undef NCE_COMMAND
 
 /* One line on stderr, "nce: ...", and NCE_EXIT_FAILED (or NCE_EXIT_USAGE). */
 int nce_cmd_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -10,7 +10,9 @@ static const struct {
     nce_command_fn *run;
     const char *help;
 } commands[] = {
-    {"version", nce_cmd_version, "print the version"},
+#define NCE_COMMAND(name, help) {#name, nce_cmd_##name, help},
+#include "tools/nce/commands.h"
+#undef NCE_COMMAND
 };
 
 int nce_cmd_version(int argc, char **argv)
@@ -55,6 +57,14 @@ static void help(FILE *to)
         fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].help);
 }
 
+/* "train-tokenizer" is the command train_tokenizer. */
+static bool same_name(const char *given, const char *name)
+{
+    for (; *given != '\0' && (*given == *name || (*given == '-' && *name == '_')); given++)
+        name++;
+    return *given == '\0' && *name == '\0';
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -67,6 +77,6 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) argv[1] = "version";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+        if (same_name(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
     return nce_cmd_usage("no command '%s'; nce --help lists them", argv[1]);
 }

@@ -1,0 +1,62 @@
+/* Chat: turns of a conversation over one sequence of a session.
+ *
+ * A chat renders messages with the model's own template (built-in names: llama2, llama3, chatml, zephyr, mistral, gemma,
+ * phi3) and evaluates only what the sequence does not already hold, so a turn costs its own tokens only.
+ *
+ * When the conversation no longer fits n_ctx, the oldest turns (a user message and its reply) are dropped, the system
+ * prompt and the newest turns stay, until the prompt leaves room for max_tokens or a quarter of n_ctx, whichever is less.
+ * A single message that does not fit is NCE_ERR_LIMIT. */
+#ifndef NCE_CHAT_H
+#define NCE_CHAT_H
+#include "generate.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nce_chat nce_chat;
+
+typedef struct nce_chat_options {
+    size_t struct_size;
+    const char *system_prompt;        /* copied; NULL: none */
+    const char *template_name;        /* NULL: the model's own, else chatml; or a built-in name */
+    const nce_sampler_options *sampler; /* copied; NULL: preset "default" */
+    uint32_t seq;                     /* sequence of the session that the chat owns */
+    uint32_t max_tokens;              /* of a reply; 0: 1024 */
+} nce_chat_options;
+#define NCE_CHAT_OPTIONS_INIT { sizeof(nce_chat_options), 0, 0, 0, 0, 0 }
+
+/* Create a chat over a sequence, which is emptied.
+ * NCE_ERR_INVALID; NCE_ERR_NOTFOUND (template_name); NCE_ERR_UNSUPPORTED (the model's template is not understood: the
+ * message says so; give a template_name); NCE_ERR_NOMEM.  Since 0.1. */
+NCE_API nce_status nce_chat_create(nce_session *session, const nce_chat_options *options, nce_chat **out);
+NCE_API void nce_chat_destroy(nce_chat *chat); /* NULL is allowed; before its session.  Since 0.1. */
+
+/* Say something and stream the reply.
+ *
+ * text     UTF-8, terminated.   on_text  may be NULL.   reason  why the reply ended; may be NULL.
+ * Returns NCE_OK (the reply, also a partial one, is part of the conversation), or as nce_generate: the conversation is
+ * then as before the call, except that oldest turns may have been dropped to make room.  Since 0.1. */
+NCE_API nce_status nce_chat_send(nce_chat *chat, const char *text, nce_text_fn *on_text, void *user,
+                                 nce_stop_reason *reason);
+
+/* Drop all turns; the system prompt stays.  Since 0.1. */
+NCE_API void nce_chat_reset(nce_chat *chat);
+/* Replace the system prompt (NULL: none) and drop all turns.  NCE_ERR_NOMEM: nothing changed.  Since 0.1. */
+NCE_API nce_status nce_chat_set_system(nce_chat *chat, const char *text);
+/* Name of the template in use ("chatml").  Since 0.1. */
+NCE_API const char *nce_chat_template(const nce_chat *chat);
+
+/* ---- the conversation ---- */
+NCE_API size_t nce_chat_n_messages(const nce_chat *chat);
+/* Role ("system", "user", "assistant") and text of a message; borrowed until the next change.
+ * NCE_ERR_INVALID beyond the last.  Since 0.1. */
+NCE_API nce_status nce_chat_message(const nce_chat *chat, size_t i, const char **role, const char **text);
+/* Append a message without a reply (to restore a saved conversation).  role: "user" or "assistant".
+ * NCE_ERR_INVALID; NCE_ERR_NOMEM.  Since 0.1. */
+NCE_API nce_status nce_chat_append(nce_chat *chat, const char *role, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

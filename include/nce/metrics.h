@@ -1,0 +1,32 @@
+/* Figures about a session's work.  A figure that cannot be measured here is absent (NCE_ERR_NOTFOUND), never zero. */
+#ifndef NCE_METRICS_H
+#define NCE_METRICS_H
+#include "session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Values are part of the ABI; new ones are added at the end. */
+typedef enum nce_metric {
+    NCE_METRIC_PROMPT_TOKENS = 1,     /* tokens evaluated in steps of more than one token a sequence */
+    NCE_METRIC_PROMPT_SECONDS = 2,    /* wall time of these steps */
+    NCE_METRIC_DECODE_TOKENS = 3,     /* tokens evaluated one a sequence */
+    NCE_METRIC_DECODE_SECONDS = 4,
+    NCE_METRIC_STEPS = 5,             /* forward steps */
+    NCE_METRIC_KV_BYTES = 6,          /* pages held now */
+    NCE_METRIC_KV_BYTES_PEAK = 7,
+    NCE_METRIC_SCRATCH_BYTES = 8,     /* activations and other working memory */
+    NCE_METRIC_KV_PAGES_SHARED = 9    /* pages used by more than one sequence now */
+} nce_metric;
+
+/* Read a figure.  NCE_OK; NCE_ERR_NOTFOUND (unknown here, or not measurable); NCE_ERR_INVALID.
+ * Threads: as other calls of the session.  Since 0.1. */
+NCE_API nce_status nce_session_metric(const nce_session *session, nce_metric metric, double *value);
+/* Set tokens, seconds and steps to zero.  Since 0.1. */
+NCE_API void nce_session_metrics_reset(nce_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,61 @@
+/* Rotary position embedding (Su et al. 2021, arXiv:2104.09864): frequencies with their scalings, and angle tables.
+ *
+ * Linear scaling divides positions; YaRN (Peng et al. 2023, arXiv:2309.00071) interpolates slow dimensions and keeps fast
+ * ones; LongRoPE (Ding et al. 2024, arXiv:2402.13753) and Llama 3 divide each frequency by a factor of the file. */
+#include "src/core/model/model.h"
+
+/* SLEEF declares these only under some compiler flags; they need no FMA and give the same bits on every processor. */
+double Sleef_cinz_sind1_u10purec(double);
+double Sleef_cinz_cosd1_u10purec(double);
+double Sleef_cinz_powd1_u10purec(double, double);
+double Sleef_cinz_logd1_u10purec(double);
+
+/* Dimension whose wave turns n_turns times in the original context. */
+static double yarn_dimension(const nce_rope_params *r, double n_turns)
+{
+    const double two_pi = 6.283185307179586;
+    return r->n_rot * Sleef_cinz_logd1_u10purec(r->n_ctx_original / (n_turns * two_pi)) /
+           (2.0 * Sleef_cinz_logd1_u10purec(r->base));
+}
+
+static double floor_to(double x) { return (double)(int64_t)x - (x < (double)(int64_t)x ? 1.0 : 0.0); }
+
+/* Share of the unscaled frequency in dimension pair i: 1 for fast dimensions, 0 for slow ones. */
+static double yarn_ramp(const nce_rope_params *r, uint32_t i)
+{
+    const double last = r->n_rot - 1.0;
+    double low = floor_to(yarn_dimension(r, r->yarn_beta_fast)), high = -floor_to(-yarn_dimension(r, r->yarn_beta_slow));
+    if (low < 0.0) low = 0.0;
+    if (high > last) high = last;
+    const double width = high - low > 0.001 ? high - low : 0.001, y = (i - low) / width;
+    return 1.0 - (y < 0.0 ? 0.0 : y > 1.0 ? 1.0 : y);
+}
+
+void nce_rope_table_init(const nce_rope_params *r, bool long_context, nce_rope_table *out)
+{
+    const float *factors = r->factors;
+    if (r->scaling == NCE_SCALING_LONGROPE && !long_context && r->factors_short != NULL) factors = r->factors_short;
+    out->n_rot = r->n_rot;
+    out->magnitude = r->attention_factor != 0.0f ? r->attention_factor : 1.0;
+    if (r->scaling == NCE_SCALING_YARN) out->magnitude *= 1.0 + 0.1 * Sleef_cinz_logd1_u10purec(r->factor);
+    for (uint32_t i = 0; i < r->n_rot / 2; i++) {
+        double f = Sleef_cinz_powd1_u10purec(r->base, -2.0 * i / r->n_rot);
+        if (factors != NULL) f /= factors[i];
+        if (r->scaling == NCE_SCALING_LINEAR) f /= r->factor;
+        if (r->scaling == NCE_SCALING_YARN) {
+            const double keep = yarn_ramp(r, i);
+            f = f / r->factor * (1.0 - keep) + f * keep;
+        }
+        out->freq[i] = f;
+    }
+}
+
+void nce_rope_fill(const nce_rope_table *table, uint64_t position, float *out)
+{
+    const uint32_t half = table->n_rot / 2;
+    for (uint32_t i = 0; i < half; i++) {
+        const double angle = (double)position * table->freq[i];
+        out[i] = (float)(Sleef_cinz_cosd1_u10purec(angle) * table->magnitude);
+        out[half + i] = (float)(Sleef_cinz_sind1_u10purec(angle) * table->magnitude);
+    }
+}

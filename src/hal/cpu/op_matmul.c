@@ -1,0 +1,98 @@
+/* Matrix products: the input is packed once per block size, then threads take rows of the weights.
+ *
+ * One token: threads get fixed contiguous rows, one linear stream each (a shared counter would make one thread prefetch
+ * what the other reads).  Many tokens: chunks of rows from a counter, so that a disturbed thread does not hold the rest. */
+#include "src/hal/cpu/exec.h"
+
+static int act_index(uint32_t block)
+{
+    return block == 0 ? 0 : block == 32 ? 1 : 2;
+}
+
+static void epilogue(const nce_vec_ops *vec, const nce_op_matrix *m, float scale, const float *bias, const float *tile,
+                     float *y, size_t n)
+{
+    float *dst = m->add ? (float *)(uintptr_t)tile : y;
+    if (scale != 1.0f) vec->scale(dst, tile, n, scale), tile = dst;
+    if (bias != NULL) vec->add(dst, tile, bias, n), tile = dst;
+    if (m->add) vec->add(y, y, tile, n);
+}
+
+void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w, const float *bias, const nce_act *a,
+                     size_t row0, size_t row1, float *y, size_t ld_y)
+{
+    const nce_matmul_ops *ops = &t->k->matmul;
+    uint8_t *scratch = t->e->scratch[t->id];
+    float *tile = (float *)scratch;
+    void *rest = scratch + t->e->tile_floats * sizeof(float);
+    const float scale = m->w->scale * m->scale;
+    const bool direct = !m->add && bias == NULL && scale == 1.0f;
+    const size_t most = a->n_cols <= NCE_CPU_DECODE_COLS ? t->e->tile_floats / a->n_cols / 64 * 64 : NCE_CPU_CHUNK_ROWS;
+    for (size_t r = row0; r < row1;) {
+        const size_t n = direct ? row1 - r : row1 - r < most ? row1 - r : most;
+        ops->product(m->w->type, w + r * m->w->row_bytes, m->w->row_bytes, n, a, direct ? y + r : tile, direct ? ld_y : n, rest);
+        for (size_t c = 0; c < a->n_cols && !direct; c++)
+            epilogue(&t->k->vec, m, scale, bias ? bias + r : NULL, tile + c * n, y + c * ld_y + r, n);
+        r += n;
+    }
+}
+
+static void pack_inputs(nce_cpu_thread *t, const nce_op *op, const nce_act acts[3], size_t part, size_t n_parts)
+{
+    const float *x = nce_cpu_row(t, op->in, 0);
+    for (int i = 0; i < 3; i++)
+        if (acts[i].data != NULL) t->k->matmul.pack(&acts[i], x, nce_cpu_ld(t, op->in), part, n_parts);
+}
+
+static void fixed_rows(nce_cpu_thread *t, const nce_op *op, const nce_act acts[3])
+{
+    const size_t granule = t->k->matmul.row_granule;
+    for (uint32_t i = 0; i < op->n_matrices; i++) {
+        const nce_op_matrix *m = &op->matrix[i];
+        const size_t units = (m->w->n_rows + granule - 1) / granule;
+        size_t from, to;
+        nce_cpu_share(t, units, &from, &to);
+        from *= granule, to *= granule;
+        if (to > m->w->n_rows) to = m->w->n_rows;
+        if (from >= to) continue;
+        nce_cpu_product(t, m, m->w->buffer->address + m->w->offset, m->bias, &acts[act_index(m->w->type->act_block)], from, to,
+                        nce_cpu_row(t, m->out, 0), nce_cpu_ld(t, m->out));
+    }
+}
+
+static void chunked_rows(nce_cpu_thread *t, const nce_op *op, size_t index, const nce_act acts[3])
+{
+    size_t total = 0, n_chunks[NCE_MAX_SHARED_INPUT];
+    for (uint32_t i = 0; i < op->n_matrices; i++)
+        total += n_chunks[i] = (op->matrix[i].w->n_rows + NCE_CPU_CHUNK_ROWS - 1) / NCE_CPU_CHUNK_ROWS;
+    for (size_t chunk; (chunk = atomic_fetch_add_explicit(&t->e->next[index], 1, memory_order_relaxed)) < total;) {
+        uint32_t i = 0;
+        while (chunk >= n_chunks[i])
+            chunk -= n_chunks[i++];
+        const nce_op_matrix *m = &op->matrix[i];
+        const size_t from = chunk * NCE_CPU_CHUNK_ROWS, to = from + NCE_CPU_CHUNK_ROWS;
+        nce_cpu_product(t, m, m->w->buffer->address + m->w->offset, m->bias, &acts[act_index(m->w->type->act_block)], from,
+                        to < m->w->n_rows ? to : m->w->n_rows, nce_cpu_row(t, m->out, 0), nce_cpu_ld(t, m->out));
+    }
+}
+
+bool nce_cpu_matmul(nce_cpu_thread *t, const nce_op *op, size_t index)
+{
+    const size_t n = nce_cpu_rows(t, op);
+    nce_act acts[3] = {{0}};
+    for (uint32_t i = 0; i < op->n_matrices; i++) {
+        const nce_weight *w = op->matrix[i].w;
+        const int a = act_index(w->type->act_block);
+        acts[a] = (nce_act){w->type->act_block, n, w->k, t->e->act[a]};
+    }
+    if (n == 1) { /* the row was made by thread 0: packing it there saves a barrier */
+        if (t->id == 0) pack_inputs(t, op, acts, 0, 1);
+    } else {
+        if (nce_team_barrier(&t->e->team, t->id)) return true;
+        pack_inputs(t, op, acts, t->id, t->n);
+    }
+    if (nce_team_barrier(&t->e->team, t->id)) return true;
+    if (n <= NCE_CPU_DECODE_COLS) fixed_rows(t, op, acts);
+    else chunked_rows(t, op, index, acts);
+    return false;
+}

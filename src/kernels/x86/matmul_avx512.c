@@ -1,0 +1,147 @@
+/* The AVX-512 product: which kernel for which type and number of columns, and the loops around the tiles.
+ *
+ * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
+ * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
+ * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it. */
+#include "src/kernels/x86/matmul_avx512.h"
+
+enum { AHEAD_BYTES = 96 << 10, TILE = NCE_PANEL_ROWS };
+
+typedef struct variant {
+    nce_panel_kind kind;
+    nce_expand_avx512_fn *expand;
+    const nce_inplace_avx512 *inplace;
+    bool touch; /* blocks whose parts are read far apart, or are small, do better when L2 -> L1 is asked for row by row
+                 */
+} variant;
+
+static const variant variants[NCE_TYPE_LAST + 1] = {
+    [NCE_TYPE_Q8_0] = {NCE_PANEL_FLAT32, nce_expand_q8_0_avx512, &nce_inplace_q8_0_avx512, false},
+    [NCE_TYPE_Q4_0] = {NCE_PANEL_FLAT32, nce_expand_q4_0_avx512, &nce_inplace_q4_0_avx512, false},
+    [NCE_TYPE_IQ4_NL] = {NCE_PANEL_FLAT32, nce_expand_iq4_nl_avx512, &nce_inplace_iq4_nl_avx512, false},
+    [NCE_TYPE_Q4_K] = {NCE_PANEL_SUB32_MIN, nce_expand_q4_k_avx512, &nce_inplace_q4_k_avx512, false},
+    [NCE_TYPE_Q5_K] = {NCE_PANEL_SUB32_MIN, nce_expand_q5_k_avx512, &nce_inplace_q5_k_avx512, false},
+    [NCE_TYPE_Q6_K] = {NCE_PANEL_SUB16, nce_expand_q6_k_avx512, &nce_inplace_q6_k_avx512, true},
+    [NCE_TYPE_IQ4_XS] = {NCE_PANEL_SUB32, nce_expand_iq4_xs_avx512, &nce_inplace_iq4_xs_avx512, false},
+    [NCE_TYPE_Q2_K] = {NCE_PANEL_FLAT256_MIN, nce_expand_q2_k_avx512, &nce_inplace_q2_k_avx512, true},
+    [NCE_TYPE_Q3_K] = {NCE_PANEL_FLAT256, nce_expand_q3_k_avx512, &nce_inplace_q3_k_avx512, false},
+    [NCE_TYPE_TQ2_0] = {NCE_PANEL_FLAT256, nce_expand_tq2_0_avx512, &nce_inplace_tq2_0_avx512, true},
+};
+
+/* Everything a product of one call needs. */
+typedef struct job {
+    const nce_type_info *type;
+    variant v;
+    const nce_act *a;
+    const uint8_t *w;
+    size_t row_bytes, n_rows;
+    float *y;
+    size_t ld_y;
+    uint8_t *panel, *pad;
+} job;
+
+static void touch(const uint8_t *w, size_t row_bytes, size_t bytes)
+{
+    for (size_t r = 0; r < TILE; r++)
+        for (size_t o = 0; o < bytes; o += 64)
+            __asm__ volatile("prefetcht0 %0" ::"m"(w[r * row_bytes + o]));
+}
+
+/* One group of columns over the whole depth of the tile that starts at row r. */
+static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
+{
+    const nce_act *a = j->a;
+    const uint8_t *w = j->w + r * j->row_bytes;
+    const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, bytes = j->type->block_bytes;
+    const size_t n_blocks = a->k / a->block, per_segment = NCE_SEGMENT / a->block; /* in place: pieces are blocks */
+    nce_inplace_avx512_fn *fn = j->v.inplace->fn[n - 1];
+    /* later groups find the tile in the cache */
+    const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
+    __m512 sum[NCE_FEW_GROUP];
+    for (size_t b = 0; b < n_blocks; b += per_segment) {
+        const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
+        float acc[NCE_FEW_GROUP][16] __attribute__((aligned(64)));
+        if (n_rows == TILE) {
+            if (c0 == 0 && j->v.touch) touch(w + b * bytes, j->row_bytes, nb * bytes);
+            fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b), ahead + TILE * b * bytes, acc);
+        } else {
+            const uint8_t *pad = nce_pad_rows(j->pad, w + b * bytes, j->row_bytes, n_rows, nb * bytes);
+            fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b), pad, acc);
+        }
+        for (size_t c = 0; c < n; c++)
+            sum[c] = b == 0 ? _mm512_load_ps(acc[c]) : _mm512_add_ps(sum[c], _mm512_load_ps(acc[c]));
+    }
+    for (size_t c = 0; c < n; c++)
+        _mm512_mask_storeu_ps(j->y + (c0 + c) * j->ld_y + r, (__mmask16)(0xffffu >> (TILE - n_rows)), sum[c]);
+}
+
+static void product_in_place(const job *j)
+{
+    const size_t n_cols = j->a->n_cols, n_groups = nce_act_groups(n_cols);
+    for (size_t r = 0; r < j->n_rows; r += TILE)
+        for (size_t g = 0; g < n_groups; g++) {
+            const size_t c0 = nce_act_group_start(n_cols, g);
+            tile_in_place(j, r, c0, nce_act_group_start(n_cols, g + 1) - c0);
+        }
+}
+
+/* Bytes [0, n) of rows [from, to) into L2. */
+static void prefetch_rows(const uint8_t *w, size_t row_bytes, size_t from, size_t to, size_t n)
+{
+    for (size_t r = from; r < to; r++)
+        for (size_t i = 0; i < n; i += 64)
+            prefetch_l2(w + r * row_bytes + i);
+}
+
+static void expand(const job *j, const uint8_t *w, size_t n_rows, size_t n_blocks)
+{
+    size_t row_bytes = j->row_bytes;
+    if (n_rows < TILE) {
+        w = nce_pad_rows(j->pad, w, row_bytes, n_rows, n_blocks * j->type->block_bytes);
+        row_bytes = n_blocks * j->type->block_bytes;
+    }
+    if (j->v.expand)
+        j->v.expand(w, row_bytes, n_blocks, j->panel);
+    else
+        nce_panel_expand_any(j->type, w, row_bytes, n_blocks, nce_panel_offset(j->v.kind), j->panel);
+}
+
+/* Blocks here are those of the file, pieces those of the activations. */
+static void product_panels(const job *j)
+{
+    const nce_act *a = j->a;
+    const size_t block = j->type->block, bytes = j->type->block_bytes, n_blocks = a->k / block;
+    const size_t per_segment = NCE_SEGMENT / block, pieces = block / a->block;
+    const size_t n_groups = nce_act_groups(a->n_cols), words = nce_act_words(a->block, a->n_cols);
+    for (size_t b = 0; b < n_blocks; b += per_segment) {
+        const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
+        for (size_t r = 0; r < j->n_rows; r += TILE) {
+            const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
+            const size_t left = j->n_rows - r - n_rows, next_rows = left < TILE ? left : TILE;
+            const uint8_t *const w = j->w + r * j->row_bytes + b * bytes, *const next = w + TILE * j->row_bytes;
+            expand(j, w, n_rows, nb);
+            for (size_t g = 0; g < n_groups; g++) {
+                const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
+                prefetch_rows(next, j->row_bytes, next_rows * g / n_groups, next_rows * (g + 1) / n_groups, nb * bytes);
+                nce_tiles_avx512[n][j->v.kind](j->panel, nce_act_at(a, c0, n, b * pieces), words, nb * pieces,
+                                               j->y + c0 * j->ld_y + r, j->ld_y, (__mmask16)((1u << n_rows) - 1),
+                                               b == 0);
+            }
+        }
+    }
+}
+
+void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
+                        float *y, size_t ld_y, void *scratch)
+{
+    if (a->block == 0) {
+        nce_product_float_avx512(type, w, row_bytes, n_rows, a, y, ld_y);
+        return;
+    }
+    job j = {type, variants[type->id], a, w, row_bytes, n_rows, y, ld_y, scratch, (uint8_t *)scratch + NCE_PANEL_BYTES};
+    if (j.v.expand == NULL) j.v.kind = nce_panel_kind_of(type);
+    if (j.v.inplace != NULL && a->n_cols <= NCE_FEW)
+        product_in_place(&j);
+    else
+        product_panels(&j);
+}

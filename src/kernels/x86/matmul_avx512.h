@@ -1,0 +1,237 @@
+/* What the AVX-512 files of the matrix product share: lane = row.
+ *
+ * A tile is 16 rows.  load_t takes 16 bytes of each row and returns four vectors whose 32-bit lane i belongs to row i,
+ * still packed: a nibble or 2-bit field of such a vector already is four neighbouring k of one row, so a b-bit type
+ * pays b/8 of the shuffles of int8.  Activations come in as vpdpbusd's own 4-byte broadcast operand.  No horizontal
+ * addition is left, scales are unpacked for 16 rows at once, and the code is the same for 1 and 8 columns. */
+#ifndef NCE_SRC_MATMUL_AVX512_H
+#define NCE_SRC_MATMUL_AVX512_H
+#include "src/kernels/matmul_panel.h"
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)") /* clang ignores the other one and keeps arrays in memory */
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define SET8(v) _mm512_set1_epi8((char)(v))
+#define SET32(v) _mm512_set1_epi32((int)(v))
+
+/* ---- the parts of the product ---- */
+
+/* Panels (matmul_panel.h): expand n_blocks blocks of the file of 16 rows. */
+typedef void nce_expand_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel);
+nce_expand_avx512_fn nce_expand_q8_0_avx512, nce_expand_q4_0_avx512, nce_expand_iq4_nl_avx512, nce_expand_q4_k_avx512,
+    nce_expand_q5_k_avx512, nce_expand_q6_k_avx512, nce_expand_iq4_xs_avx512, nce_expand_q2_k_avx512,
+    nce_expand_q3_k_avx512, nce_expand_tq2_0_avx512;
+
+/* One tile of a panel and n columns: y[c * ld_y + row], rows by mask; first: stored, else added to what is there.
+ * words: of one column of one block of activations. */
+typedef void nce_tile_avx512_fn(const uint8_t *panel, const int32_t *x, size_t words, size_t n_blocks, float *y,
+                                size_t ld_y, __mmask16 rows, int first);
+extern nce_tile_avx512_fn *const nce_tiles_avx512[NCE_GROUP + 1][NCE_PANEL_KINDS];
+
+/* In place: one segment of 16 rows from w, n columns (1 .. 4) from x, acc[column][row] from +0.
+ * ahead: an address stream to prefetch, as many bytes as are consumed. */
+typedef void nce_inplace_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_blocks, const int32_t *x,
+                                   const uint8_t *ahead, float (*acc)[16]);
+typedef struct nce_inplace_avx512 {
+    nce_inplace_avx512_fn *fn[NCE_FEW_GROUP]; /* by columns - 1 */
+} nce_inplace_avx512;
+extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512, nce_inplace_iq4_nl_avx512,
+    nce_inplace_q4_k_avx512, nce_inplace_q5_k_avx512, nce_inplace_q6_k_avx512, nce_inplace_iq4_xs_avx512,
+    nce_inplace_q2_k_avx512, nce_inplace_q3_k_avx512, nce_inplace_tq2_0_avx512;
+
+/* Compile name##_segment(..., n), always inline, for every number of columns. */
+#define NCE_INPLACE_N(name, n)                                                                                         \
+    static void name##_##n(const uint8_t *w, size_t s, size_t nb, const int32_t *x, const uint8_t *a, float(*acc)[16]) \
+    {                                                                                                                  \
+        name##_segment(w, s, nb, x, a, acc, n);                                                                        \
+    }
+#define NCE_INPLACE(name)                                                                                              \
+    NCE_INPLACE_N(name, 1)                                                                                             \
+    NCE_INPLACE_N(name, 2)                                                                                             \
+    NCE_INPLACE_N(name, 3)                                                                                             \
+    NCE_INPLACE_N(name, 4)                                                                                             \
+    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {{name##_1, name##_2, name##_3, name##_4}}
+
+void nce_product_float_avx512(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows,
+                              const nce_act *a, float *y, size_t ld_y);
+
+/* ---- 16 rows of packed bytes ---- */
+
+typedef struct rows16 {
+    const uint8_t *p[4]; /* row 4l + a is p[l] + a * s: few registers */
+    size_t s, s3;
+} rows16;
+
+INLINE rows16 rows_at(const uint8_t *w, size_t s)
+{
+    return (rows16){{w, w + 4 * s, w + 8 * s, w + 12 * s}, s, 3 * s};
+}
+INLINE void rows_step(rows16 *r, size_t bytes)
+{
+    for (int l = 0; l < 4; l++)
+        r->p[l] += bytes;
+}
+
+INLINE __m512i quad(const rows16 *r, size_t off)
+{
+    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(r->p[0] + off)));
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(r->p[1] + off)), 1);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(r->p[2] + off)), 2);
+    return _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(r->p[3] + off)), 3);
+}
+
+/* out[j] lane i = bytes off + 4j .. off + 4j + 3 of row i. */
+INLINE void load_t(const rows16 *r, size_t off, __m512i out[4])
+{
+    const __m512i a = quad(r, off), b = quad(r, off + r->s), c = quad(r, off + 2 * r->s), d = quad(r, off + r->s3);
+    const __m512i ab0 = _mm512_unpacklo_epi32(a, b), ab1 = _mm512_unpackhi_epi32(a, b);
+    const __m512i cd0 = _mm512_unpacklo_epi32(c, d), cd1 = _mm512_unpackhi_epi32(c, d);
+    out[0] = _mm512_unpacklo_epi64(ab0, cd0);
+    out[1] = _mm512_unpackhi_epi64(ab0, cd0);
+    out[2] = _mm512_unpacklo_epi64(ab1, cd1);
+    out[3] = _mm512_unpackhi_epi64(ab1, cd1);
+}
+
+/* One f16 of each row: plain integer loads and stores, the vector units have better things to do.  Called a few blocks
+ * early: not at once for a whole segment, which would read the segment twice in another order. */
+INLINE void gather_halves(uint16_t *dst, const uint8_t *w, size_t s)
+{
+    UNROLL for (size_t i = 0; i < 16; i++) memcpy(dst + i, w + i * s, 2);
+}
+INLINE __m512 halves(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)p));
+}
+INLINE __m512 half_lo(__m512i v)
+{
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
+}
+INLINE __m512 half_hi(__m512i v)
+{
+    return half_lo(_mm512_srli_epi32(v, 16));
+}
+
+/* To L2, not L1; volatile, because gcc gathers _mm_prefetch calls into one burst and halves the bandwidth. */
+INLINE void prefetch_l2(const uint8_t *p)
+{
+    __asm__ volatile("prefetcht1 %0" ::"m"(*p));
+}
+
+/* Part i of n of the lines of a block of 16 rows.  Every line once, in order: the second-level prefetcher loses the
+ * stream when a line is asked for twice.  16 blocks are a whole number of half lines; even blocks take the odd one. */
+INLINE void ahead_part(const uint8_t *p, size_t bytes, size_t b, size_t i, size_t n)
+{
+    const size_t lines = bytes / 4, from = lines * i / n, to = lines * (i + 1) / n;
+    p += (bytes & 2) && (b & 1) ? 32 : 0;
+    UNROLL for (size_t l = from; l < to; l++) prefetch_l2(p + 64 * l);
+    if ((bytes & 2) && i + 1 == n && !(b & 1)) prefetch_l2(p + 64 * lines);
+}
+
+/* ---- bit fields ---- */
+
+INLINE __m512i and8(__m512i v, int m)
+{
+    return _mm512_and_si512(v, SET8(m));
+}
+INLINE __m512i lo4(__m512i v)
+{
+    return and8(v, 15);
+}
+INLINE __m512i hi4(__m512i v)
+{
+    return and8(_mm512_srli_epi16(v, 4), 15);
+}
+INLINE __m512i bits2(__m512i v, int shift)
+{
+    return and8(_mm512_srli_epi16(v, (unsigned)shift), 3);
+}
+/* (v & mask) | w */
+INLINE __m512i and_or(__m512i v, int mask, __m512i w)
+{
+    return _mm512_ternarylogic_epi32(v, SET8(mask), w, 0xea);
+}
+
+/* Byte j of every lane, unsigned, times 1 << up. */
+INLINE __m512i byte_up(__m512i v, int j, int up)
+{
+    const int right = 8 * j - up;
+    v = right >= 0 ? _mm512_srli_epi32(v, (unsigned)right) : _mm512_slli_epi32(v, (unsigned)-right);
+    return j == 3 && up == 0 ? v : _mm512_and_si512(v, SET32(255 << up));
+}
+INLINE __m512i byte_of(__m512i v, int j)
+{
+    return byte_up(v, j, 0);
+}
+/* Byte j of every lane, signed. */
+INLINE __m512i sbyte_of(__m512i v, int j)
+{
+    return _mm512_srai_epi32(_mm512_slli_epi32(v, 24u - 8u * (unsigned)j), 24);
+}
+/* Bytes 2j and 2j + 1 of every lane, as two int16. */
+INLINE __m512i byte_pair(__m512i v, int j)
+{
+    const char b = (char)(2 * j), z = -1;
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_setr_epi8(
+                                      b, z, (char)(b + 1), z, (char)(b + 4), z, (char)(b + 5), z, (char)(b + 8), z,
+                                      (char)(b + 9), z, (char)(b + 12), z, (char)(b + 13), z)));
+}
+
+/* The 16 levels of IQ4 plus 128, repeated so that vpermb ignores all but the low nibble of an index byte. */
+INLINE __m512i iq4_table(void)
+{
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
+                                                (char)166, (char)181, (char)197, (char)217, (char)241));
+}
+
+/* Six-bit scales and minima of Q4_K and Q5_K from the four words that open a block; bytes for sub-blocks 0..3, 4..7. */
+INLINE void scales_4k(const __m512i head[4], __m512i sc[2], __m512i mn[2])
+{
+    sc[0] = and8(head[1], 63);
+    mn[0] = and8(head[2], 63);
+    sc[1] = and_or(_mm512_srli_epi16(head[1], 2), 48, lo4(head[3]));
+    mn[1] = and_or(_mm512_srli_epi16(head[2], 2), 48, hi4(head[3]));
+}
+
+/* ---- products ---- */
+
+/* sum + codes . x, the four activations of a column broadcast from memory.  GCC 12 does not fold the broadcast into
+ * vpdpbusd by itself; written so, a code vector costs one instruction per column. */
+INLINE __m512i dot4(__m512i sum, __m512i codes, const int32_t *x)
+{
+#if defined(__GNUC__) && !defined(__clang__)
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*x));
+    return sum;
+#else
+    return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(*x));
+#endif
+}
+INLINE __m512i word(const int32_t *p)
+{
+    return _mm512_set1_epi32(*p);
+}
+INLINE __m512 word_ps(const int32_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_set1_epi32(*p));
+}
+INLINE __m512i mul_add(__m512i sum, __m512i a, __m512i b)
+{
+    return _mm512_add_epi32(sum, _mm512_mullo_epi32(a, b));
+}
+
+/* acc = fma(dw * da, (float)isum, acc) */
+INLINE __m512 add_block(__m512 acc, __m512 dw, const int32_t *da, __m512i isum)
+{
+    return _mm512_fmadd_ps(_mm512_mul_ps(dw, word_ps(da)), _mm512_cvtepi32_ps(isum), acc);
+}
+/* acc = fma(-(dmin * da), (float)msum, acc) */
+INLINE __m512 sub_block(__m512 acc, __m512 dmin, const int32_t *da, __m512i msum)
+{
+    return _mm512_fnmadd_ps(_mm512_mul_ps(dmin, word_ps(da)), _mm512_cvtepi32_ps(msum), acc);
+}
+
+#endif
