@@ -209,12 +209,7 @@ static nce_status read_and_retry(nce_photonic *d, tile *t)
 static bool checksum_holds(nce_photonic *d, const tile *t)
 {
     const size_t columns = (size_t)t->blocks * t->length;
-    memset(d->sums, 0, columns * sizeof *d->sums);
-    for (uint32_t r = 0; r < t->rows; r++) {
-        const int8_t *w = t->w + r * t->ld_w;
-        for (size_t i = 0; i < columns; i++)
-            d->sums[i] += w[i];
-    }
+    nce_core_column_sums(t->w, t->ld_w, t->rows, columns, d->sums);
     for (uint32_t b = 0; b < t->blocks; b++) {
         int64_t expected = 0, sum = 0;
         for (size_t i = (size_t)b * t->length; i < (size_t)(b + 1) * t->length; i++)

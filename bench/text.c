@@ -1,7 +1,7 @@
 /* Speed of text: encode, decode and training, in MB of text per second of this thread's CPU time.
  *
- * text VOCABULARY FILE [seconds]: VOCABULARY is a GGUF file or a .tiktoken file (cut by llama-bpe's rules).  The median of
- * the passes over FILE is printed, and what a memcpy of the same text reaches, to compare machines by. */
+ * text VOCABULARY FILE [seconds]: VOCABULARY is a GGUF file or a .tiktoken file (cut by llama-bpe's rules).  The median
+ * of the passes over FILE is printed, and what a memcpy of the same text reaches, to compare machines by. */
 #include "tests/unit/text_tiktoken.h"
 #include <stdlib.h>
 #include <time.h>
