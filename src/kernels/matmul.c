@@ -28,7 +28,7 @@ static float quantize_block(const float *x, size_t n, int8_t *q)
 {
     uint32_t amax_bits = 0;
     for (size_t i = 0; i < n; i++) {
-        const uint32_t magnitude = nce_f32_bits(x[i]) & 0x7fffffff;
+        const uint32_t magnitude = nce_bits_from_f32(x[i]) & 0x7fffffff;
         amax_bits = magnitude > amax_bits ? magnitude : amax_bits;
     }
     const float amax = nce_f32_from_bits(amax_bits);
