@@ -15,4 +15,5 @@
 #include "metrics.h"
 #include "model_tools.h"
 #include "snn.h"
+#include "snn_nir.h"
 #endif
