@@ -194,6 +194,27 @@ static nce_status read_node(nce_nir_graph *g, hid_t group, const char *full, con
     return NCE_OK;
 }
 
+/* The node of an edge's name.  Published files name one node of a subgraph differently in its edges: a name without a node
+ * means the only node without an edge, if there is just one. */
+static size_t find_port(const nce_nir_graph *g, const char *name, const port *ports, size_t n_ports, const char *names,
+                        size_t n_names)
+{
+    size_t orphan = n_ports, orphans = 0;
+    for (size_t i = 0; i < n_ports; i++) {
+        if (strcmp(ports[i].name, name) == 0) return i;
+        size_t k = 0;
+        while (k < n_names && strcmp(names + k * 128, ports[i].name) != 0)
+            k++;
+        if (k < n_names) continue;
+        orphan = i;
+        orphans++;
+    }
+    if (orphans != 1) return n_ports;
+    nce_log(g->ctx, NCE_LOG_WARNING, "%s: an edge names '%s', which is no node: taken for '%s'", g->path, name,
+            ports[orphan].name);
+    return orphan;
+}
+
 static nce_status read_edges(nce_nir_graph *g, hid_t group, const char *name, const port *ports, size_t n_ports)
 {
     hsize_t dim[2] = {0};
@@ -210,11 +231,8 @@ static nce_status read_edges(nce_nir_graph *g, hid_t group, const char *name, co
     if (status == NCE_OK && dim[0] > 0) status = read_strings(g, set, name, (size_t)dim[0] * 2, names);
     for (size_t e = 0; e < dim[0] && status == NCE_OK; e++) {
         const char *from = names + e * 256, *to = from + 128;
-        size_t a = 0, b = 0;
-        while (a < n_ports && strcmp(ports[a].name, from) != 0)
-            a++;
-        while (b < n_ports && strcmp(ports[b].name, to) != 0)
-            b++;
+        const size_t a = find_port(g, from, ports, n_ports, names, (size_t)dim[0] * 2);
+        const size_t b = find_port(g, to, ports, n_ports, names, (size_t)dim[0] * 2);
         if (a == n_ports || b == n_ports) {
             status = nce_fail(g->ctx, NCE_ERR_FORMAT, "%s: graph '%s': edge '%s' -> '%s' names no node", g->path, name,
                               from, to);
