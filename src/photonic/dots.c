@@ -52,8 +52,7 @@ nce_status nce_photonic_submit(nce_photonic *d, uint32_t n)
     d->tail = (d->tail + n) & (NCE_PHOTONIC_RING - 1);
     d->tag += n;
     nce_preg_write(d->transport, NCE_PREG_IRQ_STATUS, NCE_PIRQ_DONE | NCE_PIRQ_FAULT);
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* descriptors before the doorbell */
-    nce_preg_write(d->transport, NCE_PREG_RING_TAIL, d->tail);
+    nce_preg_write(d->transport, NCE_PREG_RING_TAIL, d->tail); /* a release: descriptors come before it */
     const nce_status status = wait_done(d, last);
     if (status == NCE_OK) nce_photonic_owe(d);
     return status;
