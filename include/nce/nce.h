@@ -17,4 +17,5 @@
 #include "model_tools.h"
 #include "snn.h"
 #include "sched.h"
+#include "snn_nir.h"
 #endif

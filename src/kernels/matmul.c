@@ -177,5 +177,13 @@ void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu)
         ops->product = nce_product_avx512;
     }
 #endif
+#if NCE_HAVE_AMX
+    if (cpu & NCE_CPU_AMX) {
+        ops->act_bytes = nce_act_bytes_amx;
+        ops->pack = nce_act_pack_amx;
+        ops->product = nce_product_amx;
+        ops->scratch_bytes = NCE_AMX_SCRATCH;
+    }
+#endif
     (void)cpu;
 }

@@ -243,10 +243,6 @@ static bool is_precise(const nce_snn_population *p)
 {
     return p->precise;
 }
-static bool is_sleeper(const nce_snn_population *p)
-{
-    return p->may_sleep;
-}
 
 static size_t list_capacity(const nce_snn *snn, const nce_snn_part *part)
 {
@@ -292,10 +288,10 @@ nce_status nce_snn_allocate_state(nce_snn *snn)
         {&snn->v, n, real},
         {&snn->s0, n, real},
         {&snn->s1, n, real},
-        {&snn->ref, n, real},
+        {(void **)&snn->ref, n, sizeof(uint16_t)},
         {&snn->ring, cells, real},
         {(void **)&snn->ref_ms, precise ? n : 0, sizeof(double)},
-        {(void **)&snn->touched, rings * snn->n_slots, 1},
+        {(void **)&snn->touched, rings * snn->n_slots * snn->n_receptors, 1},
         {(void **)&snn->active, rings, 1},
         {(void **)&snn->seen, rings, sizeof(uint64_t)},
         {(void **)&snn->ring_first, rings, sizeof(uint32_t)},
@@ -319,7 +315,7 @@ nce_status nce_snn_allocate_state(nce_snn *snn)
     if (status == NCE_OK) status = nce_snn_calendar_init(snn->ctx, &snn->calendar, snn->o.queue_capacity);
     for (size_t i = 0; i < snn->n_populations && status == NCE_OK; i++)
         status = nce_snn_prepare_population(snn, &snn->populations[i]);
-    snn->marks = any(snn, is_sleeper);
+    nce_snn_set_marks(snn, true);
     for (uint32_t t = 0; t < snn->n_parts && status == NCE_OK && snn->n_classes > 0; t++)
         status = nce_snn_index_plastic(snn, &snn->parts[t]);
     return status;

@@ -86,6 +86,7 @@ static void free_population(nce_context *ctx, nce_snn_population *p)
         nce_free(ctx, p->each[k]);
     nce_free(ctx, p->coefs);
     nce_free(ctx, p->i_e);
+    nce_free(ctx, p->n_ref);
     nce_free(ctx, p->decay);
     nce_free(ctx, p->rec_neuron);
     nce_free(ctx, p->rec_time);

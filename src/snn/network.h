@@ -38,6 +38,7 @@ typedef struct nce_snn_population {
     bool each_set;                      /* coefficients differ between neurons */
     double coef[NCE_SNN_COEF_COUNT];    /* of the population */
     void *coefs;                        /* real [NCE_SNN_COEF_COUNT][n_blocks*16] with each_set */
+    uint16_t *n_ref;                    /* refractory steps with each_set, [n_blocks*16] */
     double *i_e;                        /* constant currents now, [n]: given per neuron; NULL: o.i_e */
     double threshold_shift;             /* of the sparsity control, added to every threshold */
     union {
@@ -158,14 +159,15 @@ struct nce_snn {
     uint32_t n_receptors, n_slots, min_delay, max_delay; /* slots: a power of two */
     uint32_t equal_delay;                                /* of all synapses, or 0 */
     uint64_t n_synapses;
-    void *v, *s0, *s1, *ref, *ring; /* real */
-    double *ref_ms;                 /* precise populations: refractory ms left at the beginning of the step */
-    uint8_t *touched;               /* [slot][ring block] input waits; with event-driven populations */
-    uint8_t *active;                /* [ring block] may fire without input */
-    uint64_t *seen;                 /* [ring block] steps done */
-    bool marks;                     /* touched is kept */
-    uint32_t *spike_count;          /* [n_ids] */
-    uint64_t *last_spike;           /* [n_ids] step + 1 */
+    void *v, *s0, *s1, *ring; /* real */
+    uint16_t *ref;            /* refractory steps left */
+    double *ref_ms;           /* precise populations: refractory ms left at the beginning of the step */
+    uint8_t *touched;         /* [slot][ring block][receptor] input waits; while marks are kept */
+    uint8_t *active;          /* [ring block] may fire without input */
+    uint64_t *seen;           /* [ring block] steps done */
+    bool marks;               /* touched is kept: for sleepers, or because few lines get input */
+    uint32_t *spike_count;    /* [n_ids] */
+    uint64_t *last_spike;     /* [n_ids] step + 1 */
     nce_snn_part parts[NCE_SNN_MAX_PARTS];
     uint32_t n_parts;
 
@@ -244,6 +246,7 @@ nce_status nce_snn_record_interval(nce_snn *snn, uint64_t step, uint32_t n_steps
 nce_status nce_snn_record_probes(nce_snn *snn, const nce_snn_part *part, uint64_t step);
 /* window.c: at the end of a window, by one thread while the others wait. */
 void nce_snn_window_end(nce_snn *snn, uint64_t step);
+void nce_snn_set_marks(nce_snn *snn, bool on);
 
 extern const nce_snn_engine nce_snn_engine_f32, nce_snn_engine_f64;
 

@@ -3,6 +3,7 @@
  * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
  * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
  * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it. */
+#include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
 enum { AHEAD_BYTES = 96 << 10, TILE = NCE_PANEL_ROWS };
@@ -110,17 +111,22 @@ static void prefetch_rows(const uint8_t *w, size_t row_bytes, size_t from, size_
             prefetch_l2(w + r * row_bytes + i);
 }
 
-static void expand(const job *j, const uint8_t *w, size_t n_rows, size_t n_blocks)
+nce_panel_kind nce_panel_kind_avx512(const nce_type_info *type)
 {
-    size_t row_bytes = j->row_bytes;
+    return variants[type->id].expand ? variants[type->id].kind : nce_panel_kind_of(type);
+}
+
+void nce_expand_avx512(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_blocks,
+                       uint8_t *pad, uint8_t *panel)
+{
     if (n_rows < TILE) {
-        w = nce_pad_rows(j->pad, w, row_bytes, n_rows, n_blocks * j->type->block_bytes);
-        row_bytes = n_blocks * j->type->block_bytes;
+        w = nce_pad_rows(pad, w, row_bytes, n_rows, n_blocks * type->block_bytes);
+        row_bytes = n_blocks * type->block_bytes;
     }
-    if (j->v.expand)
-        j->v.expand(w, row_bytes, n_blocks, j->panel);
+    if (variants[type->id].expand)
+        variants[type->id].expand(w, row_bytes, n_blocks, panel);
     else
-        nce_panel_expand_any(j->type, w, row_bytes, n_blocks, nce_panel_offset(j->v.kind), j->panel);
+        nce_panel_expand_any(type, w, row_bytes, n_blocks, nce_panel_offset(nce_panel_kind_of(type)), panel);
 }
 
 /* Blocks here are those of the file, pieces those of the activations. */
@@ -136,7 +142,7 @@ static void product_panels(const job *j)
             const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
             const size_t left = j->n_rows - r - n_rows, next_rows = left < TILE ? left : TILE;
             const uint8_t *const w = j->w + r * j->row_bytes + b * bytes, *const next = w + TILE * j->row_bytes;
-            expand(j, w, n_rows, nb);
+            nce_expand_avx512(j->type, w, j->row_bytes, n_rows, nb, j->pad, j->panel);
             for (size_t g = 0; g < n_groups; g++) {
                 const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
                 prefetch_rows(next, j->row_bytes, next_rows * g / n_groups, next_rows * (g + 1) / n_groups, nb * bytes);
@@ -156,7 +162,7 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
         return;
     }
     job j = {type, variants[type->id], a, w, row_bytes, n_rows, y, ld_y, scratch, (uint8_t *)scratch + NCE_PANEL_BYTES};
-    if (j.v.expand == NULL) j.v.kind = nce_panel_kind_of(type);
+    j.v.kind = nce_panel_kind_avx512(type);
     if (j.v.inplace != NULL && a->n_cols <= NCE_FEW)
         product_in_place(&j);
     else
