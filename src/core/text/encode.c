@@ -186,7 +186,7 @@ nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t
     if (n_bytes > INT32_MAX)
         return nce_fail(t->ctx, NCE_ERR_LIMIT, "a text of %zu bytes; the limit is %d", n_bytes, INT32_MAX);
     nce_token_sink sink = {tokens, capacity, 0};
-    nce_encoder e = {.t = t, .sink = &sink, .limit = text + n_bytes};
+    nce_encoder e = {.t = t, .sink = &sink, .limit = n_bytes > 0 ? text + n_bytes : NULL};
     if (n_bytes >= CACHE_FROM && capacity > 0) create_cache(&e, n_bytes);
     if ((flags & NCE_ENCODE_BOS) && t->add_bos && t->bos >= 0) nce_sink_put(&sink, t->bos);
     const nce_status status = encode_all(&e, text, n_bytes, flags);
