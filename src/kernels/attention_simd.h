@@ -10,10 +10,10 @@
 
 enum { MAX_ROWS = 8, MAX_REGS = 16 };
 
-/* The queue is looked at only when a line is due. */
-static __attribute__((noinline)) void prefetch_lines(nce_attn_prefetch *f)
+/* Inline: a call would save and restore every vector register. */
+INL void prefetch_step(nce_attn_prefetch *f)
 {
-    for (; f->credit >= 16; f->credit -= 16) {
+    for (f->credit += f->pace; f->credit >= 16; f->credit -= 16) {
         if (f->next >= f->end) {
             if (f->first == f->n) {
                 f->pace = f->credit = 0;
@@ -25,11 +25,6 @@ static __attribute__((noinline)) void prefetch_lines(nce_attn_prefetch *f)
         v_prefetch(f->next);
         f->next += 64;
     }
-}
-
-INL void prefetch_step(nce_attn_prefetch *f)
-{
-    if (f != NULL && (f->credit += f->pace) >= 16) prefetch_lines(f);
 }
 
 /* ---- scores ---- */

@@ -215,6 +215,8 @@ static void queue_split(const plan *p, size_t head, size_t split, nce_attn_prefe
     const size_t last = (p->call->pos0 + p->call->n_rows - 1) / NCE_KV_PAGE, first = split * NCE_ATTN_TILES;
     const size_t end = first + NCE_ATTN_TILES < last + 1 ? first + NCE_ATTN_TILES : last + 1;
     *f = (nce_attn_prefetch){0};
+    /* one row of floats: the core's own look-ahead is best (measured) */
+    if (p->n_flat == 1 && !nce_kv_is_quantized(p->shape->type_k)) return;
     for (size_t i = first; i < end && (i - first + 1) * p->k_bytes <= PREFETCH_BYTES; i++)
         queue_page(f, k_page(p, head, i), p->k_bytes);
     for (size_t i = first; i < end && (end - first) * p->k_bytes + (i - first + 1) * p->v_bytes <= PREFETCH_BYTES; i++)

@@ -40,7 +40,7 @@ typedef struct nce_attn_qk {
     const int32_t *fix; /* -128 (Q8_0) or -8 (Q4_0) times the sum of a block's codes */
     int ld_q;
     float *s; /* row stride NCE_ATTN_SPLIT */
-    nce_attn_prefetch *prefetch; /* NULL: nothing */
+    nce_attn_prefetch *prefetch;
 } nce_attn_qk;
 
 /* o[r][16 u ...] = sum over the live positions j in [from, to) of w[r][j] v[j][16 u ...] for the units u0 .. u1 of
@@ -57,7 +57,7 @@ typedef struct nce_attn_pv {
     const int *lo, *hi; /* live positions of each row inside the split, [lo, hi) */
     float *o;
     size_t ld_o;
-    nce_attn_prefetch *prefetch; /* NULL: nothing */
+    nce_attn_prefetch *prefetch;
 } nce_attn_pv;
 
 typedef struct nce_attn_kernels {
