@@ -48,7 +48,8 @@ INLINE __m128i load4x2(const uint8_t *a, const uint8_t *b)
 INLINE void iq2_xxs(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t j = 0; j < 4; j++) { /* 64 elements */
+    UNROLL for (size_t j = 0; j < 4; j++)
+    { /* 64 elements */
         const uint8_t *q = b + 2 + 16 * j;
         const uint32_t first = nce_load_u32(q + 4), second = nce_load_u32(q + 12);
         const uint64_t signs = signs32(first) | (uint64_t)signs32(second) << 32;
@@ -61,14 +62,13 @@ INLINE void iq2_xxs(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq2_xs(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t s = 0; s < 16; s++)
-        o->scale[s][row] = odd(b[66 + s / 2] >> (4 * (s % 2)) & 15);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t s = 0; s < 16; s++) o->scale[s][row] = odd(b[66 + s / 2] >> (4 * (s % 2)) & 15);
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const uint8_t *q = b + 2 + 16 * j;
         const __m256i field = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)q));
         uint64_t signs = 0;
-        for (size_t k = 0; k < 8; k++)
-            signs |= (uint64_t)nce_iq_signs[q[2 * k + 1] >> 1] << (8 * k);
+        UNROLL for (size_t k = 0; k < 8; k++) signs |= (uint64_t)nce_iq_signs[q[2 * k + 1] >> 1] << (8 * k);
         const __m256i index = _mm256_and_si256(field, _mm256_set1_epi32(511));
         put_codes(o, row, 64 * j, negate(words8(nce_iq2_xs_words, index), signs));
     }
@@ -77,9 +77,9 @@ INLINE void iq2_xs(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq2_s(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t s = 0; s < 16; s++)
-        o->scale[s][row] = odd(b[74 + s / 2] >> (4 * (s % 2)) & 15);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t s = 0; s < 16; s++) o->scale[s][row] = odd(b[74 + s / 2] >> (4 * (s % 2)) & 15);
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 2 + 8 * j)));
         const __m256i fields = _mm256_set1_epi32((int)nce_load_u16(b + 66 + 2 * j)); /* two bits for each of 8 */
         const __m256i high = _mm256_and_si256(_mm256_srlv_epi32(fields, _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14)),
@@ -92,7 +92,8 @@ INLINE void iq2_s(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq3_xxs(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.25f;
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const uint32_t first = nce_load_u32(b + 66 + 8 * j), second = nce_load_u32(b + 70 + 8 * j);
         const uint64_t signs = signs32(first) | (uint64_t)signs32(second) << 32;
         const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + 2 + 16 * j)));
@@ -105,9 +106,9 @@ INLINE void iq3_xxs(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq3_s(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b));
-    for (size_t s = 0; s < 8; s++)
-        o->scale[s][row] = odd(b[106 + s / 2] >> (4 * (s % 2)) & 15);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t s = 0; s < 8; s++) o->scale[s][row] = odd(b[106 + s / 2] >> (4 * (s % 2)) & 15);
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + 2 + 16 * j)));
         const __mmask16 high = (__mmask16)nce_load_u16(b + 66 + 2 * j); /* the ninth bit of each of 16 */
         const __m512i index = _mm512_mask_or_epi32(low, high, low, SET32(256));
@@ -125,7 +126,8 @@ INLINE __m512i shifted(__m512i words, uint64_t down)
 INLINE void iq1_s(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const uint32_t first = nce_load_u16(b + 34 + 4 * j), second = nce_load_u16(b + 36 + 4 * j);
         const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 2 + 8 * j)));
         const __m256i fields = _mm256_setr_epi32((int)first, (int)first, (int)first, (int)first, (int)second,
@@ -146,9 +148,10 @@ INLINE void iq1_m(const uint8_t *b, codes16 *o, size_t row)
     const uint32_t d = (uint32_t)(fields >> 12 & 15) | (uint32_t)(fields >> 28 & 15) << 4 |
                        (uint32_t)(fields >> 44 & 15) << 8 | (uint32_t)(fields >> 60) << 12;
     o->d[row] = _cvtsh_ss((uint16_t)d) * 0.125f;
-    for (size_t s = 0; s < 16; s++)
-        o->scale[s][row] = odd((uint32_t)(fields >> (16 * (s / 4) + 3 * (s % 4))) & 7);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t s = 0; s < 16; s++) o->scale[s][row] =
+        odd((uint32_t)(fields >> (16 * (s / 4) + 3 * (s % 4))) & 7);
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 8 * j)));
         const __m256i nibbles = _mm256_srlv_epi32(_mm256_set1_epi32((int)nce_load_u32(b + 32 + 4 * j)),
                                                   _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
@@ -166,10 +169,11 @@ INLINE void put_panel(const codes16 *o, size_t n_sub, uint8_t *p)
     _mm512_store_ps(p, _mm512_load_ps(o->d));
     for (size_t i = 0; i < n_sub; i++)
         _mm512_store_si512(p + 64 * (1 + i), _mm512_load_si512(o->scale[i]));
-    for (size_t j = 0; j < 16; j++) {
+    UNROLL for (size_t j = 0; j < 16; j++)
+    {
         __m512i t[4];
         load_t(&r, 16 * j, t);
-        for (size_t i = 0; i < 4; i++)
+        UNROLL for (size_t i = 0; i < 4; i++)
             _mm512_store_si512(p + 64 * (1 + n_sub + 4 * j + i), _mm512_xor_si512(t[i], SET8(128)));
     }
 }
@@ -179,8 +183,7 @@ INLINE void put_panel(const codes16 *o, size_t n_sub, uint8_t *p)
     {                                                                                                                  \
         codes16 o;                                                                                                     \
         for (size_t b = 0; b < n_blocks; b++, w += bytes, panel += 64 * (1 + (n_sub) + 64)) {                          \
-            for (size_t row = 0; row < 16; row++)                                                                      \
-                name(w + row * row_bytes, &o, row);                                                                    \
+            UNROLL for (size_t row = 0; row < 16; row++) name(w + row * row_bytes, &o, row);                           \
             put_panel(&o, n_sub, panel);                                                                               \
         }                                                                                                              \
     }
