@@ -33,7 +33,8 @@ INLINE void put_half_hi(uint8_t *line, int i, __m256i v)
 INLINE void put_half_at(uint8_t *line, int i, const rows8 *r, size_t off)
 {
     uint16_t h[8] __attribute__((aligned(16)));
-    UNROLL for (size_t row = 0; row < 8; row++) memcpy(h + row, r->p + off + row * r->s, 2);
+    for (size_t row = 0; row < 8; row++)
+        memcpy(h + row, r->p + off + row * r->s, 2);
     put_ps(line, i, _mm256_cvtph_ps(_mm_load_si128((const __m128i *)h)));
 }
 
@@ -76,8 +77,7 @@ INLINE void q3_k(const rows8 *r, uint8_t *p)
 #define EXPAND(name, bytes, kind, call)                                                                                \
     static void expand_##name(const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *to)                        \
     {                                                                                                                  \
-        UNROLL for (size_t half = 0; half < 2; half++)                                                                 \
-        {                                                                                                              \
+        for (size_t half = 0; half < 2; half++) {                                                                      \
             rows8 r = {w + half * 8 * row_bytes, row_bytes};                                                           \
             uint8_t *panel = to + 32 * half;                                                                           \
             for (size_t b = 0; b < n_blocks; b++, r.p += bytes, panel += nce_panel_block_bytes(kind))                  \
@@ -106,8 +106,7 @@ static void expand_any(const nce_type_info *type, const uint8_t *w, size_t row_b
             type->decode(w + row * row_bytes + i / n_pieces * type->block_bytes, i % n_pieces, &plain[row]);
             nce_panel_put_head(kind, &plain[row], panel, row);
         }
-        UNROLL for (size_t half = 0; half < 2; half++)
-        {
+        for (size_t half = 0; half < 2; half++) {
             const rows8 r = {(const uint8_t *)plain[8 * half].code, sizeof *plain};
             for (size_t j = 0; j < type->act_block / 16; j++) {
                 __m256i t[4];
