@@ -71,7 +71,7 @@ static bool delays_equal(const nce_snn *snn)
 }
 
 /* Contiguous ranges of blocks of about equal cost: an update, and deliveries at a few Hz. */
-static void choose_parts(nce_snn *snn)
+void nce_snn_choose_parts(nce_snn *snn)
 {
     uint32_t n = snn->o.n_threads;
     if (n == 0) n = snn->n_ids < 20000 ? 1 : snn->ctx->n_threads;
@@ -302,6 +302,7 @@ nce_status nce_snn_allocate_state(nce_snn *snn)
         {(void **)&snn->due[1], capacity, sizeof(nce_snn_event)},
     };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        if (requests[i].array == (void **)&snn->ref_ms && !precise) continue;
         *requests[i].array = nce_alloc_array(snn->ctx, requests[i].count, requests[i].size);
         if (*requests[i].array == NULL) return nce_fail_nomem(snn->ctx, requests[i].count * requests[i].size);
     }
@@ -346,7 +347,7 @@ static nce_status build(nce_snn *snn, nce_progress_fn *progress, void *user)
     for (size_t i = 0; i < snn->n_projections && status == NCE_OK; i++)
         snn->populations[snn->projections[i].c.post].n_in += (uint64_t)expected_synapses(snn, &snn->projections[i]);
     if (status == NCE_OK) {
-        choose_parts(snn);
+        nce_snn_choose_parts(snn);
         snn->equal_delay = delays_equal(snn) ? snn->max_delay : 0;
         status = prepare_rows(&b);
     }

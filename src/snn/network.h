@@ -225,6 +225,7 @@ nce_status nce_snn_delay_steps(nce_snn *snn, double delay, uint32_t *steps);
 /* build.c */
 nce_status nce_snn_allocate_state(nce_snn *snn);
 nce_status nce_snn_layout(nce_snn *snn);
+void nce_snn_choose_parts(nce_snn *snn);
 nce_status nce_snn_allocate_part(nce_snn *snn, nce_snn_part *part);
 void nce_snn_initial_state(nce_snn *snn);
 nce_status nce_snn_index_plastic(nce_snn *snn, nce_snn_part *part);
