@@ -15,5 +15,6 @@
 #include "metrics.h"
 #include "model_tools.h"
 #include "snn.h"
+#include "snn_codec.h"
 #include "snn_nir.h"
 #endif

@@ -178,9 +178,7 @@ static void write_rows(nce_snn_cursor *c, nce_snn *snn)
             const nce_snn_part *part = &snn->parts[t];
             for (uint64_t e = part->row[id]; e < part->row[id + 1]; e++) {
                 uint32_t receptor, target = target_id(snn, part, e, &receptor);
-                uint16_t delay = part->delay8    ? part->delay8[e]
-                                 : part->delay16 ? part->delay16[e]
-                                                 : (uint16_t)snn->equal_delay;
+                uint16_t delay = (uint16_t)nce_snn_delay_of(snn, part, id, e);
                 uint8_t tail[2] = {(uint8_t)receptor, part->plastic ? part->plastic->cls[e] : 0};
                 nce_snn_field(c, &target, sizeof target, "synapse");
                 nce_snn_field(c, &delay, sizeof delay, "synapse");
@@ -270,6 +268,7 @@ static void read_synapses(nce_snn_cursor *c, nce_snn *snn)
         uint64_t *row = snn->parts[t].row;
         memmove(row + 1, row, (size_t)snn->n_ids * sizeof *row);
         row[0] = 0;
+        c->status = nce_snn_group_rows(snn, &snn->parts[t]);
     }
 }
 
@@ -313,6 +312,35 @@ static void walk_state(nce_snn_cursor *c, nce_snn *snn)
         nce_snn_field(c, snn->parts[t].plastic->pre_step, traces * sizeof(uint64_t), "traces");
         nce_snn_field(c, snn->parts[t].plastic->post_step, traces * sizeof(uint64_t), "traces");
         if (!c->writing && t + 1 < snn->n_parts) c->at = at;
+    }
+}
+
+/* Spikes that are still under way: those of the last max_delay steps. */
+static void walk_past(nce_snn_cursor *c, nce_snn *snn)
+{
+    const uint64_t first = snn->step > snn->max_delay ? snn->step - snn->max_delay : 0;
+    for (uint64_t s = first; snn->pull && s < snn->step && c->status == NCE_OK; s++) {
+        const size_t slot = s & (snn->n_past - 1);
+        uint64_t n = 0;
+        for (uint32_t t = 0; c->writing && t < snn->n_parts; t++)
+            n += snn->parts[t].past_n[slot];
+        u64(c, &n, c->size / sizeof(uint32_t), "spikes under way");
+        for (uint32_t t = 0; c->writing && t < snn->n_parts; t++) {
+            const nce_snn_part *part = &snn->parts[t];
+            nce_snn_field(c, part->past + slot * part->past_room, part->past_n[slot] * sizeof(uint32_t),
+                          "spikes under way");
+        }
+        for (uint64_t k = 0; !c->writing && k < n && c->status == NCE_OK; k++) {
+            uint32_t id = 0, t = 0;
+            u32(c, &id, 0, snn->n_ids - 1, "spike under way");
+            while (t + 1 < snn->n_parts && id / NCE_SNN_LANES >= snn->parts[t].end_block)
+                t++;
+            nce_snn_part *part = &snn->parts[t];
+            if (part->past_n[slot] == part->past_room)
+                fail(c, "spikes under way", n);
+            else
+                part->past[slot * part->past_room + part->past_n[slot]++] = id;
+        }
     }
 }
 
@@ -385,6 +413,7 @@ void nce_snn_walk_network(nce_snn_cursor *c, nce_snn *snn)
     for (size_t i = 0; !c->writing && i < snn->n_poissons && c->status == NCE_OK; i++)
         c->status = nce_snn_prepare_poisson(snn, &snn->poissons[i]);
     if (c->status == NCE_OK) walk_state(c, snn);
+    if (c->status == NCE_OK) walk_past(c, snn);
     if (c->status == NCE_OK) walk_counters(c, snn);
     if (c->status == NCE_OK && !c->writing && c->at != c->size) fail(c, "bytes after the end", c->size - c->at);
 }
