@@ -15,4 +15,7 @@
 #include "chat.h"
 #include "metrics.h"
 #include "model_tools.h"
+#include "snn.h"
+#include "sched.h"
+#include "snn_nir.h"
 #endif
