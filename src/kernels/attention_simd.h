@@ -9,9 +9,9 @@
 
 enum { MAX_ROWS = 8, MAX_REGS = 16 };
 
-INL void prefetch_step(nce_attn_prefetch *f, int n)
+INL void prefetch_step(nce_attn_prefetch *f)
 {
-    for (; n > 0 && f->next < f->end; n--, f->next += 64)
+    for (int n = f->pace; n > 0 && f->next < f->end; n--, f->next += 64)
         v_prefetch(f->next);
 }
 
@@ -29,11 +29,17 @@ INL void store_scores(const nce_attn_qk *a, int nr, int n, int u, vf acc[MAX_ROW
         v_store(a->s + r * NCE_ATTN_SPLIT + u * 16 + c * VL, acc[r][c]);
 }
 
+INL void start_scores(const nce_attn_qk *a, int nr, int n, int u, vf acc[MAX_ROWS][MAX_REGS])
+{
+    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) acc[r][c] =
+        a->more ? v_load(a->s + r * NCE_ATTN_SPLIT + u * 16 + c * VL) : v_zero();
+}
+
 INL void qk_float(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
 {
     vf acc[MAX_ROWS][MAX_REGS];
-    const int n = nu * NL, n_lines = type == NCE_TYPE_F32 ? 4 : 2;
-    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) acc[r][c] = v_zero();
+    const int n = nu * NL;
+    start_scores(a, nr, n, u, acc);
     const float *q = a->q;
     const int ld = a->ld_q;
     nce_attn_prefetch f = a->prefetch;
@@ -45,7 +51,7 @@ INL void qk_float(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
             const vf x = v_set1(q[r * ld + d]);
             UNROLL for (int c = 0; c < n; c++) acc[r][c] = v_fma(x, k[c], acc[r][c]);
         }
-        if (f.next < f.end) prefetch_step(&f, n_lines);
+        if (f.next < f.end) prefetch_step(&f);
     }
     a->prefetch = f;
     store_scores(a, nr, n, u, acc);
@@ -56,7 +62,7 @@ INL void qk_codes(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
     vf acc[MAX_ROWS][MAX_REGS];
     const int n = nu * NL, ld = a->ld_q, ld_d = ld / NCE_KV_BLOCK, q8 = type == NCE_TYPE_Q8_0, groups = q8 ? 8 : 4;
     const int block_bytes = q8 ? NCE_KV_Q8_K_BLOCK : NCE_KV_Q4_K_BLOCK;
-    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) acc[r][c] = v_zero();
+    start_scores(a, nr, n, u, acc);
     const uint8_t *codes = a->k;
     nce_attn_prefetch f = a->prefetch;
     for (int b = 0; b < a->n_dk / NCE_KV_BLOCK; b++, codes += block_bytes) {
@@ -81,7 +87,7 @@ INL void qk_codes(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
                     if (!q8) sum[r][c] = v_dot4(type, sum[r][c], high[c], x1);
                 }
             }
-            if (f.next < f.end) prefetch_step(&f, q8 ? n + (g % 4 == 0) : 2 * n);
+            if (f.next < f.end) prefetch_step(&f);
         }
         UNROLL for (int c = 0; c < n; c++)
         {
@@ -184,20 +190,19 @@ INL void pv_span(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from,
                 const vf x = v_set1(w[r * NCE_ATTN_SPLIT + j]);
                 UNROLL for (int c = 0; c < n; c++) acc[r][c] = v_fma(x, v[c], acc[r][c]);
             }
-            if (f.next < f.end)
-                prefetch_step(&f, (nu * unit_bytes(type) + 63) / 64 + (is_quantized(type) && j % 8 == 0));
+            if (f.next < f.end) prefetch_step(&f);
         }
         a->prefetch[tile] = f;
     }
 }
 
 /* Columns of nu units from u over positions from .. to; o holds the chains of the positions before. */
-INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from, int to)
+INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from, int to, int more)
 {
     vf acc[MAX_ROWS][MAX_REGS];
     const int n = nu * NL;
     UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) acc[r][c] =
-        from ? v_loadu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL) : v_zero();
+        more ? v_loadu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL) : v_zero();
     int first = to, last = from, b = from, e = to; /* live for some row; live for all rows */
     for (int r = 0; r < nr; r++) {
         if (a->lo[r] < first) first = a->lo[r];
@@ -216,70 +221,87 @@ INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from,
 }
 
 /* nu is 1 or even for quantized values: a pass starts at a block or stays inside one. */
-INL void pv_columns(nce_attn_pv *a, nce_type type, int nr, int nu, int from, int to)
+INL void pv_columns(nce_attn_pv *a, nce_type type, int nr, int nu, int from, int to, int more)
 {
     int u = a->u0;
     for (; u + nu <= a->u1; u += nu)
-        pv_pass(a, type, nr, nu, u, from, to);
+        pv_pass(a, type, nr, nu, u, from, to, more);
     for (; nu > 4 && u + 4 <= a->u1; u += 4)
-        pv_pass(a, type, nr, 4, u, from, to);
+        pv_pass(a, type, nr, 4, u, from, to, more);
     if (type == NCE_TYPE_F32 && nu > 3 && u + 3 <= a->u1) {
-        pv_pass(a, type, nr, 3, u, from, to);
+        pv_pass(a, type, nr, 3, u, from, to, more);
         u += 3;
     }
     for (; nu > 2 && u + 2 <= a->u1; u += 2)
-        pv_pass(a, type, nr, 2, u, from, to);
+        pv_pass(a, type, nr, 2, u, from, to, more);
     for (; u < a->u1; u++)
-        pv_pass(a, type, nr, 1, u, from, to);
+        pv_pass(a, type, nr, 1, u, from, to, more);
 }
 
 /* If the columns need several passes, a->chunk positions at a time, so that later passes find them in L1. */
 INL void pv_rows(nce_attn_pv *a, int nr, int nu)
 {
     const int chunk = a->u1 - a->u0 > nu ? a->chunk : NCE_ATTN_SPLIT;
-    for (int j = 0; j < NCE_ATTN_SPLIT; j += chunk)
+    for (int j = a->from; j < a->to; j += chunk) {
+        const int to = j + chunk < a->to ? j + chunk : a->to, more = a->more || j > a->from;
         switch ((int)a->type) {
         case NCE_TYPE_F16:
-            pv_columns(a, NCE_TYPE_F16, nr, nu, j, j + chunk);
+            pv_columns(a, NCE_TYPE_F16, nr, nu, j, to, more);
             break;
         case NCE_TYPE_BF16:
-            pv_columns(a, NCE_TYPE_BF16, nr, nu, j, j + chunk);
+            pv_columns(a, NCE_TYPE_BF16, nr, nu, j, to, more);
             break;
         case NCE_TYPE_Q8_0:
-            pv_columns(a, NCE_TYPE_Q8_0, nr, nu, j, j + chunk);
+            pv_columns(a, NCE_TYPE_Q8_0, nr, nu, j, to, more);
             break;
         case NCE_TYPE_Q4_0:
-            pv_columns(a, NCE_TYPE_Q4_0, nr, nu, j, j + chunk);
+            pv_columns(a, NCE_TYPE_Q4_0, nr, nu, j, to, more);
             break;
         default:
-            pv_columns(a, NCE_TYPE_F32, nr, nu, j, j + chunk);
+            pv_columns(a, NCE_TYPE_F32, nr, nu, j, to, more);
             break;
         }
+    }
 }
 
 /* ---- weights of one row of one split, and merging ---- */
+/* Lanes that are not live become -inf: they lose every maximum and their weight is +0, which changes no sum. */
+INL void bury_dead(float *s, int lo, int hi)
+{
+    const vf dead = v_set1(-INFINITY);
+    const int b = lo & ~15, e = (hi + 15) & ~15;
+    for (int j = b; j < lo; j += VL)
+        v_store(s + j, v_keep(v_load(s + j), j, lo, hi, dead));
+    for (int j = hi & ~(VL - 1); j < e; j += VL)
+        v_store(s + j, v_keep(v_load(s + j), j, lo, hi, dead));
+}
+
 static void softmax(float *s, int lo, int hi, float cap_mul, float *m, float *l)
 {
     const int b = lo & ~15, e = (hi + 15) & ~15;
     if (cap_mul != 0.0f)
         for (int j = b; j < e; j += VL)
             v_store(s + j, v_mul(tanh_base2(v_load(s + j)), v_set1(cap_mul)));
-    vf top = v_set1(-INFINITY), sum[NL];
-    for (int j = b; j < e; j += VL)
-        top = v_max(top, v_keep(v_load(s + j), j, lo, hi, v_set1(-INFINITY)));
-    const float max = v_hmax(top);
+    bury_dead(s, lo, hi);
+    vf top[4], sum[NL]; /* several chains: a maximum has no order */
+    for (int c = 0; c < 4; c++)
+        top[c] = v_set1(-INFINITY);
+    int j = b;
+    for (; j + 4 * VL <= e; j += 4 * VL)
+        UNROLL for (int c = 0; c < 4; c++) top[c] = v_max(top[c], v_load(s + j + c * VL));
+    for (; j < e; j += VL)
+        top[0] = v_max(top[0], v_load(s + j));
+    const float max = v_hmax(v_max(v_max(top[0], top[1]), v_max(top[2], top[3])));
     for (int c = 0; c < NL; c++)
         sum[c] = v_zero();
-    for (int j = b; j < e; j += 16)
-        UNROLL for (int c = 0; c < NL; c++)
-        {
-            const int i = j + c * VL;
-            const vf w = v_keep(exp2neg(v_sub(v_load(s + i), v_set1(max))), i, lo, hi, v_zero());
-            v_store(s + i, w);
-            sum[c] = v_add(sum[c], w);
-        }
+    _Pragma("GCC unroll 4") for (j = b; j < e; j += 16) UNROLL for (int c = 0; c < NL; c++)
+    {
+        const vf w = exp2neg(v_sub(v_load(s + j + c * VL), v_set1(max)));
+        v_store(s + j + c * VL, w);
+        sum[c] = v_add(sum[c], w);
+    }
     *m = max;
-    *l = fold_lanes(sum);
+    *l = v_fold16(sum);
 }
 
 static void merge(float *m, float *l, float *o, float pm, float pl, const float *po, size_t n)

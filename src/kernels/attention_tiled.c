@@ -17,7 +17,9 @@ enum {
     RUNS = 8,        /* runs of units for each thread */
     BLOCKS = 4,      /* blocks wanted for each thread, as long as they keep MIN_ROWS */
     MIN_ROWS = 24,
-    PART_TAIL = 16 /* floats after O in a part: m, l, live, and padding */
+    PART_TAIL = 16,   /* floats after O in a part: m, l, live, and padding */
+    DIRECT_PACE = 4,  /* lines to prefetch at a step when few rows read pages from memory */
+    DIRECT_CHUNK = 32 /* positions a direct pass over values keeps in L1 for the next columns */
 };
 
 typedef struct scratch {
@@ -67,8 +69,8 @@ static size_t lay_out(const nce_attn_shape *shape, uint8_t *base, scratch *s)
     const size_t rows = max_block_rows(shape), dk = nce_kv_padded(shape->n_dk), dv = nce_kv_padded(shape->n_dv);
     size_t at = round_up(sizeof(scratch), 64);
     s->s = carve(base, &at, rows * NCE_ATTN_SPLIT * 4);
-    s->k_panel = carve(base, &at, dk * NCE_KV_PAGE * 4);
-    s->v_panel = carve(base, &at, (size_t)NCE_ATTN_SPLIT * NCE_ATTN_PANEL * 4);
+    s->k_panel = carve(base, &at, NCE_ATTN_CODE_DIMS / NCE_KV_BLOCK * NCE_KV_Q8_K_BLOCK);
+    s->v_panel = carve(base, &at, NCE_KV_PAGE * NCE_ATTN_PANEL * sizeof(float));
     s->vd = carve(base, &at, NCE_ATTN_SPLIT * dv / NCE_KV_BLOCK * 4);
     s->q = carve(base, &at, rows * dk * 4);
     s->d = carve(base, &at, rows * dk / NCE_KV_BLOCK * 4);
@@ -194,106 +196,154 @@ static int step_of(int n, int best)
     return (n + groups - 1) / groups;
 }
 
-static nce_attn_prefetch bytes_of(const uint8_t *p, size_t n)
-{
-    return (nce_attn_prefetch){p, p + n};
-}
-
-/* One visit of a block to a split.  next: page of the keys needed after it (NULL: unknown), prefetched if few rows. */
+/* One visit of a block to a split. */
 typedef struct visit {
     size_t head, first_page;
     int n, direct, lo, hi;
-    const uint8_t *next_k[NCE_ATTN_TILES];
+    const uint8_t *next_k[NCE_ATTN_TILES]; /* keys needed after this visit, to prefetch; NULL: unknown */
 } visit;
 
-static void scores(const plan *p, scratch *s, const visit *v)
+static nce_attn_prefetch bytes_of(const uint8_t *p, size_t n, int pace)
 {
-    const nce_type type = p->shape->type_k;
-    const int expand = !v->direct && type != NCE_TYPE_F32 && type != NCE_TYPE_Q8_0;
-    const int step = step_of(v->n, v->n <= p->k->rows_max ? p->k->rows_max : p->k->qk_rows);
-    const int blocks = (int)p->ld_q / NCE_KV_BLOCK, ld = (int)p->ld_q;
-    for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
-        const void *keys = k_page(p, v->head, v->first_page + (size_t)t);
-        if (expand) p->k->expand_k(type, keys, p->dk, s->k_panel);
-        nce_attn_qk a = {.type = !expand                 ? type
-                                 : type == NCE_TYPE_Q4_0 ? NCE_TYPE_Q8_0
-                                                         : NCE_TYPE_F32,
-                         .n_dk = (int)p->dk,
-                         .k = expand ? s->k_panel : keys,
-                         .ld_q = ld};
-        if (v->direct && v->n > 1) a.prefetch = bytes_of(v_page(p, v->head, v->first_page + (size_t)t), p->v_bytes);
-        for (int r = 0; r < v->n; r += step) {
-            int lo, hi;
-            a.n_rows = v->n - r < step ? v->n - r : step;
-            if (!group_range(s, r, a.n_rows, &lo, &hi)) continue;
-            a.u0 = lo / 16 - t * 4 > 0 ? lo / 16 - t * 4 : 0;
-            a.u1 = (hi + 15) / 16 - t * 4 < 4 ? (hi + 15) / 16 - t * 4 : 4;
-            if (a.u0 >= a.u1) continue;
-            a.q = s->q + r * ld;
-            a.code = s->code + r * ld;
-            a.d = s->d + r * blocks;
-            a.fix = s->fix + r * blocks;
-            a.s = s->s + r * NCE_ATTN_SPLIT + t * NCE_KV_PAGE;
-            p->k->qk(&a);
-        }
-    }
+    return (nce_attn_prefetch){p, p != NULL ? p + n : NULL, pace};
 }
 
-/* Scales of the live pages of quantized values as floats. */
-static void load_scales(const plan *p, scratch *s, const visit *v, int n_blocks)
+/* The next page of keys after tile t of this visit. */
+static const uint8_t *following_keys(const plan *p, const visit *v, int t)
 {
-    for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++)
-        p->k->halfs(v_page(p, v->head, v->first_page + (size_t)t) + NCE_KV_PAGE * p->v_row_bytes,
-                    s->vd + t * NCE_KV_PAGE * n_blocks, (size_t)(NCE_KV_PAGE * n_blocks));
+    return (t + 1) * NCE_KV_PAGE < v->hi ? k_page(p, v->head, v->first_page + (size_t)t + 1) : v->next_k[0];
 }
 
-/* Columns col .. col + width of the block's rows. */
-static void value_columns(const plan *p, scratch *s, const visit *v, int col, int width, float *part, size_t ld_part)
+/* Scores of all rows with dims dimensions from d of one page; keys are at k.  The two ranges are prefetched on the way.
+ */
+static void score_rows(const plan *p, scratch *s, const visit *v, int t, nce_attn_qk a, int d, nce_attn_prefetch then)
 {
-    const nce_type type = p->shape->type_v;
-    const int expand = !v->direct && type != NCE_TYPE_F32, blocks = (int)nce_kv_padded(p->shape->n_dv) / NCE_KV_BLOCK;
-    const int best = v->n <= p->k->rows_max ? p->k->rows_max : p->k->pv_rows[width / 16 < 4 ? width / 16 : 4];
-    const int step = step_of(v->n, best);
-    nce_attn_pv a = {.type = expand ? NCE_TYPE_F32 : type,
-                     .vd = s->vd,
-                     .n_blocks = blocks,
-                     .row_bytes = expand ? NCE_ATTN_PANEL * sizeof(float) : p->v_row_bytes,
-                     .chunk = v->direct ? 32 : NCE_ATTN_SPLIT,
-                     .u0 = expand ? 0 : col / 16,
-                     .ld_o = ld_part};
-    a.u1 = a.u0 + width / 16;
-    for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
-        a.v[t] = v_page(p, v->head, v->first_page + (size_t)t);
-        if (v->direct && v->next_k[t] != NULL) a.prefetch[t] = bytes_of(v->next_k[t], p->k_bytes);
-        if (!expand) continue;
-        float *panel = s->v_panel + t * NCE_KV_PAGE * NCE_ATTN_PANEL;
-        p->k->expand_v(type, a.v[t], p->v_row_bytes, s->vd + t * NCE_KV_PAGE * blocks, blocks, col, width, NCE_KV_PAGE,
-                       panel);
-        a.v[t] = (const uint8_t *)panel;
-    }
+    const int step = step_of(v->n, v->n <= p->k->rows_max ? p->k->rows_max : p->k->qk_rows), ld = (int)p->ld_q;
     for (int r = 0; r < v->n; r += step) {
         int lo, hi;
         a.n_rows = v->n - r < step ? v->n - r : step;
         if (!group_range(s, r, a.n_rows, &lo, &hi)) continue;
+        a.u0 = lo / 16 - t * 4 > 0 ? lo / 16 - t * 4 : 0;
+        a.u1 = (hi + 15) / 16 - t * 4 < 4 ? (hi + 15) / 16 - t * 4 : 4;
+        if (a.u0 >= a.u1) continue;
+        a.q = s->q + r * ld + d;
+        a.code = s->code + r * ld + d;
+        a.d = s->d + (r * ld + d) / NCE_KV_BLOCK;
+        a.fix = s->fix + (r * ld + d) / NCE_KV_BLOCK;
+        a.s = s->s + r * NCE_ATTN_SPLIT + t * NCE_KV_PAGE;
+        p->k->qk(&a);
+        if (a.prefetch.next < a.prefetch.end) continue;
+        a.prefetch = then;
+        then = (nce_attn_prefetch){0};
+    }
+}
+
+/* Few rows: pages in place, and the values of the page are prefetched. */
+static void score_direct(const plan *p, scratch *s, const visit *v, int t)
+{
+    nce_attn_qk a = {.type = p->shape->type_k, .n_dk = (int)p->dk, .ld_q = (int)p->ld_q};
+    a.k = k_page(p, v->head, v->first_page + (size_t)t);
+    if (v->n > 1) a.prefetch = bytes_of(v_page(p, v->head, v->first_page + (size_t)t), p->v_bytes, DIRECT_PACE);
+    score_rows(p, s, v, t, a, 0, (nce_attn_prefetch){0});
+}
+
+/* Many rows: some dimensions at a time, expanded if need be, for all rows while they are in L1. */
+static void score_panels(const plan *p, scratch *s, const visit *v, int t)
+{
+    const nce_type type = p->shape->type_k;
+    const int codes = nce_kv_is_quantized(type), dims = codes ? NCE_ATTN_CODE_DIMS : NCE_ATTN_DIMS;
+    const int expand = type != NCE_TYPE_F32 && type != NCE_TYPE_Q8_0;
+    const uint8_t *page = k_page(p, v->head, v->first_page + (size_t)t);
+    nce_attn_qk a = {.type = codes ? NCE_TYPE_Q8_0 : NCE_TYPE_F32, .ld_q = (int)p->ld_q};
+    for (int d = 0; d < (int)p->dk; d += dims) {
+        const uint8_t *keys =
+            page + p->k_bytes / p->ld_q * (size_t)d; /* dimensions, or blocks of them, are contiguous */
+        a.n_dk = (int)p->dk - d < dims ? (int)p->dk - d : dims;
+        a.more = d > 0;
+        a.k = keys;
+        if (expand) {
+            p->k->expand_k(type, keys, (size_t)a.n_dk, s->k_panel);
+            a.k = s->k_panel;
+        }
+        nce_attn_prefetch then = {0};
+        if (d == 0) {
+            a.prefetch = bytes_of(v_page(p, v->head, v->first_page + (size_t)t), p->v_bytes, 1);
+            then = bytes_of(following_keys(p, v, t), p->k_bytes, 1);
+        }
+        score_rows(p, s, v, t, a, d, then);
+        a.prefetch = (nce_attn_prefetch){0};
+    }
+}
+
+/* Scales of a page of quantized values as floats. */
+static void load_scales(const plan *p, scratch *s, const uint8_t *page, int t)
+{
+    const size_t n = NCE_KV_PAGE * nce_kv_padded(p->shape->n_dv) / NCE_KV_BLOCK;
+    if (nce_kv_is_quantized(p->shape->type_v))
+        p->k->halfs(page + NCE_KV_PAGE * p->v_row_bytes, s->vd + (size_t)t * n, n);
+}
+
+/* Sums over the live positions of every row; a says where the values are, for which columns and positions. */
+static void sum_rows(const plan *p, scratch *s, const visit *v, nce_attn_pv a, int best, float *part)
+{
+    const int step = step_of(v->n, v->n <= p->k->rows_max ? p->k->rows_max : best);
+    for (int r = 0; r < v->n; r += step) {
+        int lo, hi;
+        a.n_rows = v->n - r < step ? v->n - r : step;
+        if (!group_range(s, r, a.n_rows, &lo, &hi)) continue;
+        if (hi <= a.from || lo >= a.to) continue;
+        a.more = lo < a.from; /* otherwise these are the group's first positions */
         a.w = s->s + r * NCE_ATTN_SPLIT;
         a.lo = s->lo + r;
         a.hi = s->hi + r;
-        a.o = part + (size_t)r * ld_part + (expand ? col : 0);
+        a.o = part + (size_t)r * a.ld_o;
         p->k->pv(&a);
     }
 }
 
-static void values(const plan *p, scratch *s, const visit *v, float *part, size_t ld_part)
+static void values_direct(const plan *p, scratch *s, const visit *v, float *part, size_t ld_part)
 {
-    const int n = (int)p->ld_o, units = n / 16;
-    if (nce_kv_is_quantized(p->shape->type_v)) load_scales(p, s, v, (int)nce_kv_padded(p->shape->n_dv) / NCE_KV_BLOCK);
-    if (v->direct) {
-        value_columns(p, s, v, 0, n, part, ld_part);
-        return;
+    nce_attn_pv a = {.type = p->shape->type_v,
+                     .vd = s->vd,
+                     .n_blocks = (int)nce_kv_padded(p->shape->n_dv) / NCE_KV_BLOCK,
+                     .row_bytes = p->v_row_bytes,
+                     .chunk = DIRECT_CHUNK,
+                     .u1 = (int)p->ld_o / 16,
+                     .to = NCE_ATTN_SPLIT};
+    a.from = v->lo / NCE_KV_PAGE * NCE_KV_PAGE;
+    a.ld_o = ld_part;
+    for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
+        a.v[t] = v_page(p, v->head, v->first_page + (size_t)t);
+        a.prefetch[t] = bytes_of(v->next_k[t], p->k_bytes, DIRECT_PACE);
+        load_scales(p, s, a.v[t], t);
     }
-    const int panels = (units + 3) / 4, width = (units + panels - 1) / panels * 16;
-    for (int col = 0; col < n; col += width)
-        value_columns(p, s, v, col, n - col < width ? n - col : width, part, ld_part);
+    sum_rows(p, s, v, a, p->k->rows_max, part);
+}
+
+/* Many rows: a page at a time, up to 64 columns of it, expanded if need be, for all rows while they are in L1. */
+static void values_panels(const plan *p, scratch *s, const visit *v, float *part, size_t ld_part)
+{
+    const nce_type type = p->shape->type_v;
+    const int n = (int)p->ld_o, panels = (n + NCE_ATTN_PANEL - 1) / NCE_ATTN_PANEL, expand = type != NCE_TYPE_F32;
+    const int width = (n / 16 + panels - 1) / panels * 16, blocks = (int)nce_kv_padded(p->shape->n_dv) / NCE_KV_BLOCK;
+    nce_attn_pv a = {.type = NCE_TYPE_F32, .chunk = NCE_ATTN_SPLIT};
+    a.ld_o = ld_part;
+    a.row_bytes = expand ? NCE_ATTN_PANEL * sizeof(float) : p->v_row_bytes;
+    for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
+        const uint8_t *page = v_page(p, v->head, v->first_page + (size_t)t);
+        load_scales(p, s, page, t);
+        a.from = t * NCE_KV_PAGE;
+        a.to = a.from + NCE_KV_PAGE;
+        for (int col = 0; col < n; col += width) {
+            const int n_cols = n - col < width ? n - col : width;
+            a.u1 = n_cols / 16;
+            a.v[t] = expand ? (const uint8_t *)s->v_panel : page + (size_t)col * sizeof(float);
+            if (expand)
+                p->k->expand_v(type, page, p->v_row_bytes, s->vd + t * NCE_KV_PAGE * blocks, blocks, col, n_cols,
+                               NCE_KV_PAGE, s->v_panel);
+            sum_rows(p, s, v, a, p->k->pv_rows[a.u1], part + col);
+        }
+    }
 }
 
 /* Page addresses of the keys of a split, for prefetching; NULL where it has none. */
@@ -310,11 +360,19 @@ static int attend_split(const plan *p, scratch *s, visit *v, size_t split, size_
     if (!live_ranges(p, s, split, first, (size_t)v->n, &v->lo, &v->hi)) return 0;
     v->first_page = split * NCE_ATTN_TILES;
     v->direct = v->n <= NCE_ATTN_DIRECT_ROWS;
-    scores(p, s, v);
+    for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
+        if (v->direct)
+            score_direct(p, s, v, t);
+        else
+            score_panels(p, s, v, t);
+    }
     for (int r = 0; r < v->n; r++)
         if (s->hi[r] > s->lo[r])
             p->k->softmax(s->s + r * NCE_ATTN_SPLIT, s->lo[r], s->hi[r], p->cap_mul, &s->part_m[r], &s->part_l[r]);
-    values(p, s, v, part, ld_part);
+    if (v->direct)
+        values_direct(p, s, v, part, ld_part);
+    else
+        values_panels(p, s, v, part, ld_part);
     return 1;
 }
 

@@ -12,18 +12,22 @@ enum {
     NCE_ATTN_TILES = NCE_ATTN_SPLIT / NCE_KV_PAGE,
     NCE_ATTN_ROWS = 96,       /* rows of a block, at most */
     NCE_ATTN_DIRECT_ROWS = 8, /* up to so many rows read the pages in place; more expand them into panels first */
-    NCE_ATTN_PANEL = 64       /* columns of a panel of values */
+    NCE_ATTN_PANEL = 64,      /* columns of a panel of values, which has the 64 positions of a page */
+    NCE_ATTN_DIMS = 64,       /* dimensions of a panel of keys as floats: 16 KB, so that rows find it in L1 */
+    NCE_ATTN_CODE_DIMS = 256  /* the same for codes */
 };
 
-/* Bytes to bring into the L2 cache while computing; next == end: none. */
+/* Bytes to bring into the L2 cache while computing, pace lines at each step; next == end: none. */
 typedef struct nce_attn_prefetch {
     const uint8_t *next, *end;
+    int pace;
 } nce_attn_prefetch;
 
-/* s[r][16 u ...] = scores of the 16-position units u0 .. u1 of one page. */
+/* s[r][16 u ...] = scores of the 16-position units u0 .. u1 of one page over n_dk dimensions; with more, the sum goes
+ * on from what s holds. */
 typedef struct nce_attn_qk {
-    nce_type type;    /* of k; an expanded page is F32 [n_dk][64] or Q8_0 */
-    int n_rows, n_dk; /* n_dk: floats: as the model has it; codes: padded */
+    nce_type type; /* of k; an expanded page is F32 [n_dk][64] or Q8_0 */
+    int n_rows, n_dk, more;
     int u0, u1;
     const void *k;
     const float *q; /* [n_rows][ld_q], also the stride of code; d and fix have ld_q / 32 */
@@ -35,10 +39,11 @@ typedef struct nce_attn_qk {
     nce_attn_prefetch prefetch;
 } nce_attn_qk;
 
-/* o[r][16 u ...] = sum over the live positions j of w[r][j] v[j][16 u ...] for the units u0 .. u1 of columns. */
+/* o[r][16 u ...] = sum over the live positions j in [from, to) of w[r][j] v[j][16 u ...] for the units u0 .. u1 of
+ * columns; with more, the sum goes on from what o holds. */
 typedef struct nce_attn_pv {
     nce_type type; /* of v; an expanded panel is F32 */
-    int n_rows, u0, u1;
+    int n_rows, u0, u1, from, to, more;
     int chunk;                        /* positions of a visit if the columns need several passes */
     const uint8_t *v[NCE_ATTN_TILES]; /* first row of each page or panel; NULL where nothing is live */
     size_t row_bytes;
@@ -59,7 +64,7 @@ typedef struct nce_attn_kernels {
     void (*prepare)(const float *q, float c, size_t n_dk, int offset, float *x, int8_t *code, float *d, int32_t *fix);
     void (*qk)(nce_attn_qk *a);
     void (*pv)(nce_attn_pv *a);
-    /* Scores of one row to weights, its maximum and its sum.  Lanes outside lo .. hi of the touched units become 0. */
+    /* Scores of one row to weights, its maximum and its sum; lanes that are not live are clobbered. */
     void (*softmax)(float *s, int lo, int hi, float cap_mul, float *m, float *l);
     /* (m, l, o) = merge of it with the later partial; n is a multiple of 16. */
     void (*merge)(float *m, float *l, float *o, float pm, float pl, const float *po, size_t n);

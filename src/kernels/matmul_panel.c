@@ -41,7 +41,7 @@ static uint32_t pair(int low, int high)
     return ((uint32_t)low & 0xffff) | (uint32_t)high << 16;
 }
 
-static void put_piece(nce_panel_kind kind, const nce_plain_block *p, size_t n, int offset, uint8_t *panel, size_t row)
+void nce_panel_put_head(nce_panel_kind kind, const nce_plain_block *p, uint8_t *panel, size_t row)
 {
     const size_t head = nce_panel_head(kind);
     put_float(panel, 0, row, p->d[0]);
@@ -56,6 +56,11 @@ static void put_piece(nce_panel_kind kind, const nce_plain_block *p, size_t n, i
         put_word(panel, head - 8 + i, row, (uint32_t)p->scale[2 * i]);
     for (size_t i = 0; kind == NCE_PANEL_SUB16 && i < 16; i++)
         put_word(panel, 1 + i, row, (uint32_t)p->scale[i]);
+}
+
+static void put_codes(nce_panel_kind kind, const nce_plain_block *p, size_t n, int offset, uint8_t *panel, size_t row)
+{
+    const size_t head = nce_panel_head(kind);
     const bool scaled = kind == NCE_PANEL_FLAT256 || kind == NCE_PANEL_FLAT256_MIN; /* sub-scales go into the codes */
     for (size_t i = 0; i < n; i++)
         panel[64 * (head + i / 4) + 4 * row + i % 4] = (uint8_t)(p->code[i] * (scaled ? p->scale[i / 16] : 1) + offset);
@@ -71,7 +76,8 @@ void nce_panel_expand_any(const nce_type_info *type, const uint8_t *w, size_t ro
             for (size_t row = 0; row < NCE_PANEL_ROWS; row++) {
                 nce_plain_block plain;
                 type->decode(w + row * row_bytes, piece, &plain);
-                put_piece(kind, &plain, type->act_block, offset, panel, row);
+                nce_panel_put_head(kind, &plain, panel, row);
+                put_codes(kind, &plain, type->act_block, offset, panel, row);
             }
 }
 

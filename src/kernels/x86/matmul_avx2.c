@@ -217,7 +217,7 @@ void nce_product_avx2(const nce_type_info *type, const void *w, size_t row_bytes
                 src = nce_pad_rows(pad, src, row_bytes, left, nb * bytes);
                 stride = nb * bytes;
             }
-            nce_panel_expand_any(type, src, stride, nb, 0, panel);
+            nce_expand_avx2(type, src, stride, nb, panel);
             product_panel(type, panel, left, a, b * pieces, nb * pieces, y + r, ld_y);
         }
     }

@@ -3,6 +3,7 @@
  * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
  * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
  * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it. */
+#include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
 enum { AHEAD_BYTES = 96 << 10, TILE = NCE_PANEL_ROWS };
@@ -26,6 +27,23 @@ static const variant variants[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_Q2_K] = {NCE_PANEL_FLAT256_MIN, nce_expand_q2_k_avx512, &nce_inplace_q2_k_avx512, true},
     [NCE_TYPE_Q3_K] = {NCE_PANEL_FLAT256, nce_expand_q3_k_avx512, &nce_inplace_q3_k_avx512, false},
     [NCE_TYPE_TQ2_0] = {NCE_PANEL_FLAT256, nce_expand_tq2_0_avx512, &nce_inplace_tq2_0_avx512, true},
+    [NCE_TYPE_Q4_1] = {NCE_PANEL_FLAT32_MIN, nce_expand_q4_1_avx512, NULL, false},
+    [NCE_TYPE_Q5_0] = {NCE_PANEL_FLAT32, nce_expand_q5_0_avx512, NULL, false},
+    [NCE_TYPE_Q5_1] = {NCE_PANEL_FLAT32_MIN, nce_expand_q5_1_avx512, NULL, false},
+    [NCE_TYPE_Q8_1] = {NCE_PANEL_FLAT32, nce_expand_q8_1_avx512, NULL, false},
+    [NCE_TYPE_MXFP4] = {NCE_PANEL_FLAT32, nce_expand_mxfp4_avx512, NULL, false},
+    [NCE_TYPE_NVFP4] = {NCE_PANEL_HALF32, nce_expand_nvfp4_avx512, NULL, false},
+    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, NULL, false},
+    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, NULL, false},
+    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, NULL, false},
+    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, NULL, false},
+    [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, NULL, false},
+    [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, NULL, false},
+    [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, NULL, false},
+    [NCE_TYPE_IQ3_XXS] = {NCE_PANEL_SUB32, nce_expand_iq3_xxs_avx512, NULL, false},
+    [NCE_TYPE_IQ3_S] = {NCE_PANEL_SUB32, nce_expand_iq3_s_avx512, NULL, false},
+    [NCE_TYPE_IQ1_S] = {NCE_PANEL_SUB32, nce_expand_iq1_s_avx512, NULL, false},
+    [NCE_TYPE_IQ1_M] = {NCE_PANEL_SUB16, nce_expand_iq1_m_avx512, NULL, false},
 };
 
 /* Everything a product of one call needs. */
@@ -93,17 +111,22 @@ static void prefetch_rows(const uint8_t *w, size_t row_bytes, size_t from, size_
             prefetch_l2(w + r * row_bytes + i);
 }
 
-static void expand(const job *j, const uint8_t *w, size_t n_rows, size_t n_blocks)
+nce_panel_kind nce_panel_kind_avx512(const nce_type_info *type)
 {
-    size_t row_bytes = j->row_bytes;
+    return variants[type->id].expand ? variants[type->id].kind : nce_panel_kind_of(type);
+}
+
+void nce_expand_avx512(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_blocks,
+                       uint8_t *pad, uint8_t *panel)
+{
     if (n_rows < TILE) {
-        w = nce_pad_rows(j->pad, w, row_bytes, n_rows, n_blocks * j->type->block_bytes);
-        row_bytes = n_blocks * j->type->block_bytes;
+        w = nce_pad_rows(pad, w, row_bytes, n_rows, n_blocks * type->block_bytes);
+        row_bytes = n_blocks * type->block_bytes;
     }
-    if (j->v.expand)
-        j->v.expand(w, row_bytes, n_blocks, j->panel);
+    if (variants[type->id].expand)
+        variants[type->id].expand(w, row_bytes, n_blocks, panel);
     else
-        nce_panel_expand_any(j->type, w, row_bytes, n_blocks, nce_panel_offset(j->v.kind), j->panel);
+        nce_panel_expand_any(type, w, row_bytes, n_blocks, nce_panel_offset(nce_panel_kind_of(type)), panel);
 }
 
 /* Blocks here are those of the file, pieces those of the activations. */
@@ -119,7 +142,7 @@ static void product_panels(const job *j)
             const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
             const size_t left = j->n_rows - r - n_rows, next_rows = left < TILE ? left : TILE;
             const uint8_t *const w = j->w + r * j->row_bytes + b * bytes, *const next = w + TILE * j->row_bytes;
-            expand(j, w, n_rows, nb);
+            nce_expand_avx512(j->type, w, j->row_bytes, n_rows, nb, j->pad, j->panel);
             for (size_t g = 0; g < n_groups; g++) {
                 const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
                 prefetch_rows(next, j->row_bytes, next_rows * g / n_groups, next_rows * (g + 1) / n_groups, nb * bytes);
@@ -139,7 +162,7 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
         return;
     }
     job j = {type, variants[type->id], a, w, row_bytes, n_rows, y, ld_y, scratch, (uint8_t *)scratch + NCE_PANEL_BYTES};
-    if (j.v.expand == NULL) j.v.kind = nce_panel_kind_of(type);
+    j.v.kind = nce_panel_kind_avx512(type);
     if (j.v.inplace != NULL && a->n_cols <= NCE_FEW)
         product_in_place(&j);
     else

@@ -26,6 +26,11 @@ typedef void nce_expand_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_b
 nce_expand_avx512_fn nce_expand_q8_0_avx512, nce_expand_q4_0_avx512, nce_expand_iq4_nl_avx512, nce_expand_q4_k_avx512,
     nce_expand_q5_k_avx512, nce_expand_q6_k_avx512, nce_expand_iq4_xs_avx512, nce_expand_q2_k_avx512,
     nce_expand_q3_k_avx512, nce_expand_tq2_0_avx512;
+nce_expand_avx512_fn nce_expand_q4_1_avx512, nce_expand_q5_0_avx512, nce_expand_q5_1_avx512, nce_expand_q8_1_avx512,
+    nce_expand_mxfp4_avx512, nce_expand_nvfp4_avx512, nce_expand_q1_0_avx512, nce_expand_q2_0_avx512,
+    nce_expand_i2_s_avx512, nce_expand_tq1_0_avx512;
+nce_expand_avx512_fn nce_expand_iq2_xxs_avx512, nce_expand_iq2_xs_avx512, nce_expand_iq2_s_avx512,
+    nce_expand_iq3_xxs_avx512, nce_expand_iq3_s_avx512, nce_expand_iq1_s_avx512, nce_expand_iq1_m_avx512;
 
 /* One tile of a panel and n columns: y[c * ld_y + row], rows by mask; first: stored, else added to what is there.
  * words: of one column of one block of activations. */
@@ -134,67 +139,31 @@ INLINE void ahead_part(const uint8_t *p, size_t bytes, size_t b, size_t i, size_
 
 /* ---- bit fields ---- */
 
-INLINE __m512i and8(__m512i v, int m)
-{
-    return _mm512_and_si512(v, SET8(m));
-}
-INLINE __m512i lo4(__m512i v)
-{
-    return and8(v, 15);
-}
-INLINE __m512i hi4(__m512i v)
-{
-    return and8(_mm512_srli_epi16(v, 4), 15);
-}
-INLINE __m512i bits2(__m512i v, int shift)
-{
-    return and8(_mm512_srli_epi16(v, (unsigned)shift), 3);
-}
-/* (v & mask) | w */
-INLINE __m512i and_or(__m512i v, int mask, __m512i w)
-{
-    return _mm512_ternarylogic_epi32(v, SET8(mask), w, 0xea);
-}
-
-/* Byte j of every lane, unsigned, times 1 << up. */
-INLINE __m512i byte_up(__m512i v, int j, int up)
-{
-    const int right = 8 * j - up;
-    v = right >= 0 ? _mm512_srli_epi32(v, (unsigned)right) : _mm512_slli_epi32(v, (unsigned)-right);
-    return j == 3 && up == 0 ? v : _mm512_and_si512(v, SET32(255 << up));
-}
-INLINE __m512i byte_of(__m512i v, int j)
-{
-    return byte_up(v, j, 0);
-}
-/* Byte j of every lane, signed. */
-INLINE __m512i sbyte_of(__m512i v, int j)
-{
-    return _mm512_srai_epi32(_mm512_slli_epi32(v, 24u - 8u * (unsigned)j), 24);
-}
-/* Bytes 2j and 2j + 1 of every lane, as two int16. */
-INLINE __m512i byte_pair(__m512i v, int j)
-{
-    const char b = (char)(2 * j), z = -1;
-    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_setr_epi8(
-                                      b, z, (char)(b + 1), z, (char)(b + 4), z, (char)(b + 5), z, (char)(b + 8), z,
-                                      (char)(b + 9), z, (char)(b + 12), z, (char)(b + 13), z)));
-}
+typedef __m512i vec;
+#define v_and _mm512_and_si512
+#define v_or _mm512_or_si512
+#define v_xor _mm512_xor_si512
+#define v_add8 _mm512_add_epi8
+#define v_sub8 _mm512_sub_epi8
+#define v_sub32 _mm512_sub_epi32
+#define v_mul16 _mm512_mullo_epi16
+#define v_shuffle8 _mm512_shuffle_epi8
+#define v_srl16 _mm512_srli_epi16
+#define v_sll16 _mm512_slli_epi16
+#define v_srl32 _mm512_srli_epi32
+#define v_sll32 _mm512_slli_epi32
+#define v_sra32 _mm512_srai_epi32
+#define v_set8 SET8
+#define v_set32 SET32
+#define v_repeat _mm512_broadcast_i32x4
+#define v_and_or(v, mask, w) _mm512_ternarylogic_epi32(v, SET8(mask), w, 0xea)
+#include "src/kernels/x86/matmul_fields.inc"
 
 /* The 16 levels of IQ4 plus 128, repeated so that vpermb ignores all but the low nibble of an index byte. */
 INLINE __m512i iq4_table(void)
 {
     return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
                                                 (char)166, (char)181, (char)197, (char)217, (char)241));
-}
-
-/* Six-bit scales and minima of Q4_K and Q5_K from the four words that open a block; bytes for sub-blocks 0..3, 4..7. */
-INLINE void scales_4k(const __m512i head[4], __m512i sc[2], __m512i mn[2])
-{
-    sc[0] = and8(head[1], 63);
-    mn[0] = and8(head[2], 63);
-    sc[1] = and_or(_mm512_srli_epi16(head[1], 2), 48, lo4(head[3]));
-    mn[1] = and_or(_mm512_srli_epi16(head[2], 2), 48, hi4(head[3]));
 }
 
 /* ---- products ---- */

@@ -91,10 +91,10 @@ INLINE void q3_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
         const __m512i w0 = _mm512_or_si512(_mm512_srli_epi32(head[0], 16), _mm512_slli_epi32(head[1], 16));
         const __m512i w1 = _mm512_or_si512(_mm512_srli_epi32(head[1], 16), _mm512_slli_epi32(head[2], 16));
         const __m512i w2 = _mm512_or_si512(_mm512_srli_epi32(head[2], 16), _mm512_slli_epi32(head[3], 16));
-        six[0] = _mm512_sub_epi8(and_or(_mm512_slli_epi16(w2, 4), 48, lo4(w0)), SET8(32));
-        six[1] = _mm512_sub_epi8(and_or(_mm512_slli_epi16(w2, 2), 48, lo4(w1)), SET8(32));
-        six[2] = _mm512_sub_epi8(and_or(w2, 48, hi4(w0)), SET8(32));
-        six[3] = _mm512_sub_epi8(and_or(_mm512_srli_epi16(w2, 2), 48, hi4(w1)), SET8(32));
+        six[0] = _mm512_sub_epi8(v_and_or(_mm512_slli_epi16(w2, 4), 48, lo4(w0)), SET8(32));
+        six[1] = _mm512_sub_epi8(v_and_or(_mm512_slli_epi16(w2, 2), 48, lo4(w1)), SET8(32));
+        six[2] = _mm512_sub_epi8(v_and_or(w2, 48, hi4(w0)), SET8(32));
+        six[3] = _mm512_sub_epi8(v_and_or(_mm512_srli_epi16(w2, 2), 48, hi4(w1)), SET8(32));
         load_t(&r, 0, mask);
         load_t(&r, 16, mask + 4);
         UNROLL for (int c = 0; c < n; c++) isum[c] = _mm512_setzero_si512();
@@ -112,7 +112,7 @@ INLINE void q3_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
                 UNROLL for (int j = 0; j < 4; j++)
                 {
                     const __m512i q = k == 3 ? _mm512_srli_epi16(t[j], 4) : t[j];
-                    const __m512i u = and_or(q, 3 << at, move_bit(mask[4 * (g % 2) + j], 4 * (g / 2) + k, at + 2, n));
+                    const __m512i u = v_and_or(q, 3 << at, move_bit(mask[4 * (g % 2) + j], 4 * (g / 2) + k, at + 2, n));
                     UNROLL for (int c = 0; c < n; c++) dot[c] = dot4(dot[c], u, x + (4 * sub + j) * n + c);
                 }
                 const __m512i sc = sbyte_up(six[sub / 4], sub % 4, 4 - at);

@@ -31,12 +31,12 @@ INLINE void q45k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
                     if (five) {
                         const __m512i bits = h[4 * p + i];
                         const int left = 4 - 2 * j, left2 = left - 1;
-                        u = and_or(left >= 0 ? _mm512_slli_epi16(bits, (unsigned)left)
-                                             : _mm512_srli_epi16(bits, (unsigned)-left),
-                                   16, u);
-                        v = and_or(left2 >= 0 ? _mm512_slli_epi16(bits, (unsigned)left2)
-                                              : _mm512_srli_epi16(bits, (unsigned)-left2),
-                                   16, hi4(t[i]));
+                        u = v_and_or(left >= 0 ? _mm512_slli_epi16(bits, (unsigned)left)
+                                               : _mm512_srli_epi16(bits, (unsigned)-left),
+                                     16, u);
+                        v = v_and_or(left2 >= 0 ? _mm512_slli_epi16(bits, (unsigned)left2)
+                                                : _mm512_srli_epi16(bits, (unsigned)-left2),
+                                     16, hi4(t[i]));
                     }
                     UNROLL for (int c = 0; c < n; c++)
                     {

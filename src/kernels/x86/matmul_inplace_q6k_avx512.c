@@ -43,7 +43,7 @@ INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
                 UNROLL for (int j = 0; j < 4; j++)
                 {
                     const __m512i t = lo[4 * (k % 2) + j];
-                    const __m512i u = and_or(k < 2 ? t : _mm512_srli_epi16(t, 4), 15, high_bits(hi[j], k, n));
+                    const __m512i u = v_and_or(k < 2 ? t : _mm512_srli_epi16(t, 4), 15, high_bits(hi[j], k, n));
                     UNROLL for (int c = 0; c < n; c++) dot[c] = dot4(dot[c], u, x + (4 * sub + j) * n + c);
                 }
                 const __m512i sc = sbyte_of(scales[sub / 4], sub % 4);

@@ -1,0 +1,179 @@
+/* kernels [-i scalar|avx2|avx512|amx] [-t TYPE] [-r REPEATS] [-k K] [-c COLUMNS,...]
+ *
+ * The matrix products on one core, beside the roofline measured by the same program: for few columns the rate at which
+ * weights are read from memory (they are 256 MiB, so in no cache), for many the multiplications per second over 2048
+ * rows. Thread CPU time, median of the repeats. */
+#include "bench/kernels.h"
+#include "src/core/runtime/cpu.h"
+#include "src/kernels/matmul.h"
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREFILL_ROWS = 2048, DECODE_MIB = 256, MANY = 32, MOST_COLUMNS = 16 };
+
+typedef struct options {
+    const char *isa, *type;
+    uint32_t cpu;
+    int repeats;
+    size_t k, columns[MOST_COLUMNS], n_columns;
+} options;
+
+typedef struct roofline {
+    double read, int8, f32;
+} roofline;
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* A scale like a model's: products are neither infinite nor denormal, which would be slow. */
+static bool plausible(float f)
+{
+    return f == 0 || (f > -64 && f < 64 && (f > 0x1p-20f || f < -0x1p-20f));
+}
+
+static bool plausible_block(const nce_type_info *type, const uint8_t *block)
+{
+    nce_plain_block p;
+    float f;
+    if (type->decode == NULL)
+        type->to_f32(block, &f, 1);
+    else
+        type->decode(block, 0, &p);
+    return type->decode == NULL ? plausible(f) : plausible(p.d[0]) && plausible(p.d[1]) && plausible(p.dmin);
+}
+
+/* Random blocks, the first few thousand of them repeated. */
+static void fill(const nce_type_info *type, uint8_t *w, size_t bytes)
+{
+    const size_t pattern = (size_t)4096 * type->block_bytes;
+    uint64_t state = 1;
+    for (size_t b = 0; b < 4096; b++)
+        do {
+            for (size_t i = 0; i < type->block_bytes; i++) {
+                state = state * 6364136223846793005u + 1442695040888963407u;
+                w[b * type->block_bytes + i] = (uint8_t)(state >> 56);
+            }
+        } while (!plausible_block(type, w + b * type->block_bytes));
+    for (size_t i = pattern; i < bytes; i += pattern)
+        memcpy(w + i, w, bytes - i < pattern ? bytes - i : pattern);
+}
+
+/* Median seconds of a product of n_rows rows with n_cols columns. */
+static double time_product(const nce_matmul_ops *ops, const options *o, const nce_type_info *type, const uint8_t *w,
+                           size_t n_rows, size_t n_cols)
+{
+    const size_t row_bytes = o->k / type->block * type->block_bytes;
+    float *x = bench_huge_alloc(n_cols * o->k * sizeof *x), *y = bench_huge_alloc(n_cols * n_rows * sizeof *y);
+    nce_act act = {type->act_block, n_cols, o->k, bench_huge_alloc(ops->act_bytes(type->act_block, n_cols, o->k))};
+    void *scratch = bench_huge_alloc(ops->scratch_bytes);
+    double *seconds = malloc((size_t)o->repeats * sizeof *seconds);
+    if (!x || !y || !act.data || !scratch || !seconds) exit(1);
+    for (size_t i = 0; i < n_cols * o->k; i++)
+        x[i] = (float)((int)(i * 2654435761u >> 16 & 0xffff) - 32768) / 32768.0f;
+    ops->pack(&act, x, o->k, 0, 1);
+    for (int i = -1; i < o->repeats; i++) { /* the first warms up */
+        const double start = bench_cpu_seconds();
+        ops->product(type, w, row_bytes, n_rows, &act, y, n_rows, scratch);
+        if (i >= 0) seconds[i] = bench_cpu_seconds() - start;
+    }
+    qsort(seconds, (size_t)o->repeats, sizeof *seconds, by_value);
+    const double median = seconds[o->repeats / 2];
+    free(x), free(y), free(act.data), free(scratch), free(seconds);
+    return median;
+}
+
+static void bench_type(const nce_matmul_ops *ops, const options *o, const nce_type_info *type, roofline roof)
+{
+    const size_t row_bytes = o->k / type->block * type->block_bytes, bytes = (size_t)DECODE_MIB << 20;
+    const size_t decode_rows = bytes / row_bytes / 16 * 16;
+    uint8_t *w = bench_huge_alloc(bytes);
+    if (w == NULL) exit(1);
+    fill(type, w, bytes);
+    printf("%-8s", type->name);
+    for (size_t i = 0; i < o->n_columns; i++) {
+        const size_t n = o->columns[i], n_rows = n < MANY ? decode_rows : PREFILL_ROWS;
+        const double s = time_product(ops, o, type, w, n_rows, n), gbs = (double)(n_rows * row_bytes) / s * 1e-9;
+        const double gmacs = (double)n_rows * (double)o->k * (double)n / s * 1e-9;
+        if (n < MANY)
+            printf("  %5.1f %3.0f%% %4.0f", gbs, 100 * gbs / roof.read, gmacs);
+        else
+            printf("      %5.0f %3.0f%%", gmacs, 100 * gmacs / (type->act_block ? roof.int8 : roof.f32));
+        fflush(stdout);
+    }
+    printf("\n");
+    free(w);
+}
+
+static bool read_options(int argc, char **argv, options *o)
+{
+    static const struct {
+        const char *name;
+        uint32_t bits;
+    } levels[] = {{"scalar", 0},
+                  {"avx2", NCE_CPU_AVX2},
+                  {"avx512", NCE_CPU_AVX2 | NCE_CPU_AVX512},
+                  {"amx", NCE_CPU_AVX2 | NCE_CPU_AVX512 | NCE_CPU_AMX}};
+    for (int i = 1; i + 1 < argc; i += 2) {
+        char *value = argv[i + 1];
+        switch (argv[i][0] == '-' ? argv[i][1] : 0) {
+        case 'i':
+            o->isa = value;
+            break;
+        case 't':
+            o->type = value;
+            break;
+        case 'r':
+            o->repeats = atoi(value);
+            break;
+        case 'k':
+            o->k = strtoul(value, NULL, 10);
+            break;
+        case 'c':
+            o->n_columns = 0;
+            for (char *p = strtok(value, ","); p && o->n_columns < MOST_COLUMNS; p = strtok(NULL, ","))
+                o->columns[o->n_columns++] = strtoul(p, NULL, 10);
+            break;
+        default:
+            return false;
+        }
+    }
+    bool found = false;
+    const uint32_t detected = nce_cpu_detect();
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(levels[i].name, o->isa) == 0 && (detected & levels[i].bits) == levels[i].bits) {
+            o->cpu = levels[i].bits;
+            found = true;
+        }
+    return found && argc % 2 == 1 && o->repeats > 0 && o->k > 0 && o->k % 256 == 0;
+}
+
+int main(int argc, char **argv)
+{
+    options o = {.isa = "avx512", .repeats = 5, .k = 2048, .columns = {1, 2, 4, 8, 16, 32, 128, 512}, .n_columns = 8};
+    if (!read_options(argc, argv, &o)) {
+        fprintf(stderr, "usage: kernels [-i scalar|avx2|avx512|amx] [-t TYPE] [-r REPEATS] [-k K] [-c COLUMNS,...]\n");
+        return 2;
+    }
+    nce_matmul_ops ops;
+    nce_matmul_ops_init(&ops, o.cpu);
+    const roofline roof = {bench_read_gbs(), bench_peak_int8_gmacs(o.cpu), bench_peak_f32_gmacs(o.cpu)};
+    printf("%s, one core: read %.1f GB/s, int8 %.0f GMAC/s, f32 fma %.0f GMAC/s; k %zu\n", o.isa, roof.read, roof.int8,
+           roof.f32, o.k);
+    printf("below %d columns: GB/s, share of read, GMAC/s; from there: GMAC/s, share of peak\n%-8s", MANY, "columns");
+    for (size_t i = 0; i < o.n_columns; i++)
+        printf("  %15zu", o.columns[i]);
+    printf("\n");
+    for (int id = 0; id <= NCE_TYPE_LAST; id++) {
+        const nce_type_info *type = nce_type_info_of((nce_type)id);
+        const bool is_float = id == NCE_TYPE_F32 || id == NCE_TYPE_F16 || id == NCE_TYPE_BF16;
+        if (type == NULL || (type->decode == NULL && !is_float) || (o.type && strcmp(o.type, type->name) != 0))
+            continue;
+        bench_type(&ops, &o, type, roof);
+    }
+    return 0;
+}
