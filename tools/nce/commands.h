@@ -6,7 +6,7 @@ NCE_COMMAND(inspect, "print metadata and tensors of a model")
 NCE_COMMAND(logits, "write the logits of a token list and their hash")
 NCE_COMMAND(perplexity, "perplexity of a text")
 NCE_COMMAND(quantize, "make the weights of a model smaller")
-#if NCE_WITH_PHOTONIC
+#ifdef NCE_TOOL_PHOTONIC
 NCE_COMMAND(photonic, "look at, tune, measure or heat a photonic device")
 #endif
 NCE_COMMAND(run, "continue a prompt")
