@@ -15,12 +15,12 @@ extern "C" {
 
 typedef struct nce_tokenizer nce_tokenizer;
 
-/* Flags of nce_tokenizer_encode. */
-enum {
-    NCE_ENCODE_BOS = 1,    /* add the tokens the model wants around a text: BOS in front, EOS or SEP behind, as its metadata says */
-    NCE_ENCODE_SPECIAL = 2, /* control tokens written in the text ("<|eot_id|>") become those tokens: for trusted text only */
-    NCE_ENCODE_CONTINUE = 4 /* the text continues an earlier one: no space is put in front (SentencePiece) */
-};
+/* Flags of nce_tokenizer_encode.
+ *
+ * BOS       add the tokens the model wants around a text, as its metadata says: BOS in front, EOS or SEP behind.
+ * SPECIAL   control tokens written in the text ("<|eot_id|>") become those tokens: for trusted text only.
+ * CONTINUE  the text continues an earlier one: no space is put in front (SentencePiece). */
+enum { NCE_ENCODE_BOS = 1, NCE_ENCODE_SPECIAL = 2, NCE_ENCODE_CONTINUE = 4 };
 
 /* Flags of nce_tokenizer_decode, nce_tokenizer_piece and nce_text_stream_create. */
 enum {
@@ -35,7 +35,7 @@ enum {
     NCE_TOKEN_BYTE = 4,         /* one byte, "<0x0A>" */
     NCE_TOKEN_UNKNOWN = 8,
     NCE_TOKEN_UNUSED = 16,
-    NCE_TOKEN_EOG = 32          /* ends a generation: end of text, turn or message */
+    NCE_TOKEN_EOG = 32 /* ends a generation: end of text, turn or message */
 };
 
 /* Open the vocabulary of a GGUF file, which may lack weights.
@@ -134,21 +134,27 @@ NCE_API nce_status nce_text_stream_flush(nce_text_stream *s, const char **text, 
 /* ---- training ---- */
 
 /* A piece of text to learn from; borrowed until return. */
-typedef struct nce_text { const char *data; size_t n_bytes; } nce_text;
+typedef struct nce_text {
+    const char *data;
+    size_t n_bytes;
+} nce_text;
 
 typedef struct nce_train_options {
     size_t struct_size;
-    const char *split;           /* pre-tokenizer by its GGUF name: "llama-bpe", "gpt-2", ...; NULL: "llama-bpe" */
-    const char *const *special;  /* [n_special] control tokens, given the last ids in this order; cut out of the text */
+    const char *split;          /* pre-tokenizer by its GGUF name: "llama-bpe", "gpt-2", ...; NULL: "llama-bpe" */
+    const char *const *special; /* [n_special] control tokens, given the last ids in this order; cut out of the text */
     size_t n_special;
-    nce_progress_fn *progress;   /* of merges learned; may be NULL */
+    nce_progress_fn *progress; /* of merges learned; may be NULL */
     void *progress_user;
-    uint32_t n_tokens;           /* size of the vocabulary wanted: 256 bytes + merges + special; 0: 32,000 */
-    uint32_t min_count;          /* stop when the best pair occurs less often; 0: 2 */
-    uint32_t n_threads;          /* 0: the context's */
-    uint32_t reserved;           /* 0 */
+    uint32_t n_tokens;  /* size of the vocabulary wanted: 256 bytes + merges + special; 0: 32,000 */
+    uint32_t min_count; /* stop when the best pair occurs less often; 0: 2 */
+    uint32_t n_threads; /* 0: the context's */
+    uint32_t reserved;  /* 0 */
 } nce_train_options;
-#define NCE_TRAIN_OPTIONS_INIT { sizeof(nce_train_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NCE_TRAIN_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(nce_train_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                           \
+    }
 
 /* Learn a byte-level BPE vocabulary (Sennrich et al. 2016): count words, then merge the most frequent pair again and again.
  * Ties go to the pair with the smaller left, then right token id, so that the result depends on the texts alone and never

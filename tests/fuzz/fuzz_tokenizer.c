@@ -18,7 +18,8 @@ static void stream(const nce_tokenizer *t, const int32_t *tokens, size_t n)
             i < n ? nce_text_stream_feed(s, tokens[i], &text, &n_bytes) : nce_text_stream_flush(s, &text, &n_bytes);
         if (status != NCE_OK) abort();
         for (size_t k = 0; k < n_bytes; k += length) /* well-formed: U+FFFD only where it is written out */
-            if (nce_utf8_decode((const uint8_t *)text + k, n_bytes - k, &length) == NCE_REPLACEMENT && length == 1) abort();
+            if (nce_utf8_decode((const uint8_t *)text + k, n_bytes - k, &length) == NCE_REPLACEMENT && length == 1)
+                abort();
     }
     nce_text_stream_destroy(s);
 }

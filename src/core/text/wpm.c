@@ -64,11 +64,13 @@ static bool is_ideograph(uint32_t c)
 static void take_char(nce_encoder *e, word_buffer *w, uint32_t cp)
 {
     const uint32_t classes = nce_class_of(cp);
+    const bool kept_control =
+        cp == '\t' || cp == '\n' || cp == '\r'; /* the others, U+0085 too, are no white space here */
+    if (cp == 0 || cp == NCE_REPLACEMENT || ((classes & NCE_CLASS_OTHER) && !kept_control)) return;
     if (classes & NCE_CLASS_WS) {
         flush_word(e, w);
         return;
     }
-    if (cp == 0 || cp == NCE_REPLACEMENT || (classes & NCE_CLASS_OTHER)) return;
     if (e->t->strip_accents && (classes & NCE_CLASS_MN)) return;
     if (e->t->lower_case) cp = nce_unicode_to_lower(cp);
     if ((classes & (NCE_CLASS_P | NCE_CLASS_APUNCT)) || is_ideograph(cp)) {
