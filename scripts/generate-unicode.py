@@ -8,7 +8,7 @@ The output is committed, so the package is needed only to run this script again.
 import re
 import sys
 
-UCD = sys.argv[1] if len(sys.argv) > 1 else '/usr/share/unicode'
+UCD = '/usr/share/unicode'
 VERSION = '15.0.0'
 N = 0x110000
 BLOCK = 256
@@ -23,11 +23,11 @@ BIT = {name: 1 << i for i, name in enumerate(BITS)}
 SETS = {
     'CJK_V3': '一-龥぀-ゟ゠-ヿ',
     'CJK_CODER': '一-龥ࠀ-一가-퟿',
-    'CASED_LLM': 'A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥ'
+    'CASED_LLM': 'A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥ'
                  'ῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ'
                  '𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃',
     'PUNCT_LLM': '!-/:-~！-／：-～‘-‟　-。',
-    'ASIAN': '一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ',
+    'ASIAN': '一-鿿㐀-䶿\uf900-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ',
     'HANGUL_YOUTU': '가-힣ㄱ-ㆎ',
     'PUNCT_YOUTU': '！…“”‘’—：；，、-〿︰-﹏',
     'BOPOMOFO': 'ㄅ-ㄯ',
@@ -106,6 +106,9 @@ def emit(kind, name, values, per_line=16, form='{}'):
 
 
 def main():
+    global UCD
+    if len(sys.argv) > 1:
+        UCD = sys.argv[1]
     readme = open(f'{UCD}/ReadMe.txt', encoding='utf-8').read()
     if not re.search(r'Version ' + re.escape(VERSION), readme):
         sys.exit(f'{UCD} is not Unicode {VERSION}')
@@ -137,4 +140,5 @@ def main():
     print(f'const size_t nce_unicode_n_nfd = {len(entries)};')
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -36,7 +36,7 @@ NCE_API void nce_chat_destroy(nce_chat *chat); /* NULL is allowed; before its se
  *
  * text     UTF-8, terminated.   on_text  may be NULL.   reason  why the reply ended; may be NULL.
  * Returns NCE_OK (the reply, also a partial one, is part of the conversation), or as nce_generate: the conversation is
- * then as before the call.  Since 0.1. */
+ * then as before the call, except that oldest turns may have been dropped to make room.  Since 0.1. */
 NCE_API nce_status nce_chat_send(nce_chat *chat, const char *text, nce_text_fn *on_text, void *user,
                                  nce_stop_reason *reason);
 

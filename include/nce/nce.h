@@ -5,6 +5,7 @@
 #include "status.h"
 #include "context.h"
 #include "quant.h"
+#include "photonic.h"
 #include "device.h"
 #include "tokenizer.h"
 #include "model.h"
@@ -14,4 +15,8 @@
 #include "chat.h"
 #include "metrics.h"
 #include "model_tools.h"
+#include "snn.h"
+#include "sched.h"
+#include "snn_codec.h"
+#include "snn_nir.h"
 #endif

@@ -28,15 +28,4 @@ INL vf tanh_base2(vf x)
     return v_copysign(v_div(v_sub(one, t), v_add(one, t)), x);
 }
 
-INL float fold_lanes(const vf *sum) /* NL registers: 16 lanes, then 8, 4, 2, 1 */
-{
-    float lane[16];
-    for (int c = 0; c < NL; c++)
-        v_storeu(lane + c * VL, sum[c]);
-    for (int half = 8; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lane[l] += lane[l + half];
-    return lane[0];
-}
-
 #endif

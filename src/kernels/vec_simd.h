@@ -51,7 +51,7 @@
             const vf a = v_load_n((x) + at_, left), old = sum[c];                                                      \
             sum[c] = v_first_n(left, expr, old);                                                                       \
         }                                                                                                              \
-        result = fold_lanes(sum);                                                                                      \
+        result = v_fold16(sum);                                                                                        \
     } while (0)
 
 /* clang-format on */

@@ -138,14 +138,17 @@ static void check_functions(check *c, const nce_vec_ops *ref)
     for (int i = -4000; i <= 4000; i++) {
         const float x = (float)i * 0.01f;
         const double d = (double)x, s = 1.0 / (1.0 + exp(-d)), size = 1e-6 * (fabs(d) + 1.0);
-        const double gelu = 0.5 * d * (1.0 + tanh(0.7978845608028654 * (d + 0.044715 * d * d * d)));
+        /* GELU of the nearest half, rounded to a half: half a unit in the last of its 11 bits */
+        const double h = (double)nce_f32_from_f16(nce_f16_from_f32(x));
+        const double gelu = 0.5 * h * (1.0 + tanh(0.7978845608028654 * (h + 0.044715 * h * h * h)));
+        const double half_unit = fabs(gelu) * 0x1p-11 + 0x1p-25 + 1e-6;
         const double quick = d / (1.0 + exp(-1.702 * d));
         const double want[] = {d * s, gelu, quick, d > 0 ? d : 0, d > 0 ? d * d : 0, s};
         float y;
         check_case(c, "functions of %g", d);
         for (int f = NCE_ACT_SILU; f <= NCE_ACT_SIGMOID; f++) {
             ref->act(&y, &x, 1, (nce_act_fn)f);
-            near(c, "act", want[f], y, f == NCE_ACT_RELU2 ? 1e-6 * want[f] : size);
+            near(c, "act", want[f], y, f == NCE_ACT_RELU2 ? 1e-6 * want[f] : f == NCE_ACT_GELU ? half_unit : size);
         }
         ref->softcap(&y, &x, 1, 5.0f);
         near(c, "softcap", 5.0 * tanh(d / 5.0), y, 3e-6);

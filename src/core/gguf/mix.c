@@ -214,12 +214,16 @@ static nce_type smaller_blocks(nce_type type)
     }
 }
 
-static bool is_weight(nce_str tensor)
+bool nce_mix_applies(nce_str tensor, uint32_t n_dims)
 {
-    static const char end[] = ".weight", router[] = "ffn_gate_inp";
+    static const char end[] = ".weight";
+    static const char *const others[] = {"ffn_gate_inp", "_norm.weight", "position_embd", "token_types", "conv1d",
+                                         "shortconv.conv"};
     const size_t n = sizeof end - 1;
-    return tensor.size >= n && memcmp(tensor.data + tensor.size - n, end, n) == 0 &&
-           memmem(tensor.data, tensor.size, router, sizeof router - 1) == NULL;
+    if (n_dims < 2 || tensor.size < n || memcmp(tensor.data + tensor.size - n, end, n) != 0) return false;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (memmem(tensor.data, tensor.size, others[i], strlen(others[i])) != NULL) return false;
+    return true;
 }
 
 static const rule *find_rule(const rule *list, const nce_mix_model *m, role r, uint32_t layer)
@@ -232,12 +236,15 @@ static const rule *find_rule(const rule *list, const nce_mix_model *m, role r, u
 nce_type nce_mix_type(const nce_mix *mix, const nce_mix_model *model, nce_str tensor, uint32_t n_dims,
                       const uint64_t *ne)
 {
+    const rule *found = NULL;
     uint32_t layer;
-    if (n_dims < 2 || !is_weight(tensor)) return T(F32);
-    role r = role_of(tensor, &layer);
-    if (r == EMBEDDING && model->tied) r = OUTPUT;
-    const rule *found = find_rule(mix->first, model, r, layer);
-    if (found == NULL) found = find_rule(mix->second, model, r, layer);
+    if (!nce_mix_applies(tensor, n_dims)) return T(F32);
+    if (model != NULL) {
+        role r = role_of(tensor, &layer);
+        if (r == EMBEDDING && model->tied) r = OUTPUT;
+        found = find_rule(mix->first, model, r, layer);
+        if (found == NULL) found = find_rule(mix->second, model, r, layer);
+    }
     nce_type type = found != NULL ? found->type : mix->base;
     while (ne[0] % nce_type_block_elements(type) != 0)
         type = smaller_blocks(type);

@@ -24,8 +24,12 @@ const nce_mix *nce_mix_at(size_t i);           /* NULL past the last */
 const char *nce_mix_name(const nce_mix *mix);  /* lower case */
 int32_t nce_mix_file_type(const nce_mix *mix); /* general.file_type, or NCE_MIX_NO_FILE_TYPE */
 
-/* Type of a weight.  Tensors of one dimension, expert routers and what is no ".weight" stay F32; a type whose blocks do
- * not divide the row gives way to the nearest one whose blocks do. */
+/* Is this a tensor that mixes apply to?  Tensors of one dimension, norms, expert routers, position tables, convolutions
+ * and what is no ".weight" are small, or read as floats by other programs: they keep their type. */
+bool nce_mix_applies(nce_str tensor, uint32_t n_dims);
+
+/* Type of a weight; F32 if the mix does not apply.  model NULL: the base type of the mix for all ("pure").  A type whose
+ * blocks do not divide the row gives way to the nearest one whose blocks do. */
 nce_type nce_mix_type(const nce_mix *mix, const nce_mix_model *model, nce_str tensor, uint32_t n_dims,
                       const uint64_t *ne);
 

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct buffer {
@@ -30,6 +32,8 @@ struct nce_gguf_writer {
     size_t tensor_bytes_capacity, current; /* tensor being written */
     uint64_t written;                      /* of the current one */
     uint64_t data_size;                    /* declared so far, padded */
+    bool resumable;                        /* the temporary file outlives an unfinished writer */
+    size_t n_kept;                         /* tensors found in it */
 };
 
 #define FAIL(w, status_, ...) ((w)->status = nce_fail((w)->ctx, status_, __VA_ARGS__))
@@ -90,6 +94,52 @@ static nce_status open_temporary(nce_gguf_writer *w, const char *path)
     return nce_fail(w->ctx, NCE_ERR_IO, "%s: cannot create: %s", path, strerror_r(error, text, sizeof text));
 }
 
+/* The lock lasts as long as the descriptor.  A file that lost its name before we got the lock was just completed. */
+static nce_status open_partial(nce_gguf_writer *w, const char *path, const char *job)
+{
+    static const char form[] = "%s.%s.partial";
+    const size_t size = strlen(path) + strlen(job) + sizeof form;
+    char text[128];
+    struct stat info;
+    w->resumable = true;
+    w->path = nce_strndup(w->ctx, path, strlen(path));
+    w->temporary = nce_alloc(w->ctx, size);
+    if (w->path == NULL || w->temporary == NULL) return nce_fail_nomem(w->ctx, size);
+    snprintf(w->temporary, size, form, path, job);
+    w->fd = open(w->temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (w->fd < 0)
+        return nce_fail(w->ctx, NCE_ERR_IO, "%s: cannot create: %s", path, strerror_r(errno, text, sizeof text));
+    if (flock(w->fd, LOCK_EX | LOCK_NB) != 0 || fstat(w->fd, &info) != 0 || info.st_nlink == 0)
+        return nce_fail(w->ctx, NCE_ERR_BUSY, "%s: another process is writing it", w->temporary);
+    return NCE_OK;
+}
+
+nce_status nce_gguf_writer_create_resumable(nce_context *ctx, const char *path, const char *job, nce_gguf_writer **out)
+{
+    *out = NULL;
+    nce_gguf_writer *w = nce_alloc_zero(ctx, sizeof *w);
+    if (w == NULL) return nce_fail_nomem(ctx, sizeof *w);
+    w->ctx = ctx;
+    w->fd = -1;
+    w->alignment = NCE_GGUF_DEFAULT_ALIGNMENT;
+    const nce_status status = open_partial(w, path, job);
+    if (status == NCE_OK)
+        *out = w;
+    else
+        nce_gguf_writer_destroy(w);
+    return status;
+}
+
+size_t nce_gguf_writer_kept(const nce_gguf_writer *w)
+{
+    return w->n_kept;
+}
+
+void nce_gguf_writer_discard(nce_gguf_writer *w)
+{
+    w->resumable = false;
+}
+
 nce_status nce_gguf_writer_create(nce_context *ctx, const char *path, uint32_t alignment, nce_gguf_writer **out)
 {
     *out = NULL;
@@ -125,7 +175,7 @@ void nce_gguf_writer_destroy(nce_gguf_writer *w)
     if (w == NULL) return;
     nce_context *ctx = w->ctx;
     if (w->fd >= 0) close(w->fd);
-    if (w->temporary != NULL && !w->finished) unlink(w->temporary);
+    if (w->temporary != NULL && !w->finished && !w->resumable) unlink(w->temporary);
     free_names(ctx, &w->keys);
     free_names(ctx, &w->tensors);
     nce_free(ctx, w->kv.data);
@@ -315,8 +365,48 @@ static void check_duplicates(nce_gguf_writer *w, const name_list *l, const char 
     nce_index_finish(w->ctx, &index);
 }
 
+/* Does the file begin with these bytes? */
+static bool begins_with(int fd, const uint8_t *bytes, size_t n)
+{
+    uint8_t there[4096];
+    for (size_t done = 0; done < n;) {
+        const ssize_t got = pread(fd, there, n - done < sizeof there ? n - done : sizeof there, (off_t)done);
+        if (got <= 0 || memcmp(there, bytes + done, (size_t)got) != 0) return false;
+        done += (size_t)got;
+    }
+    return true;
+}
+
+/* Cut a partial file after its last whole tensor, padding included; false if there is nothing to continue. */
+static bool continue_partial(nce_gguf_writer *w, const buffer *head)
+{
+    struct stat info;
+    uint64_t end = head->size;
+    if (fstat(w->fd, &info) != 0 || !begins_with(w->fd, head->data, head->size)) return false;
+    for (; w->current < w->tensors.n; w->current++) {
+        const uint64_t next = end + (w->tensor_bytes[w->current] + w->alignment - 1) / w->alignment * w->alignment;
+        if (next > (uint64_t)info.st_size) break;
+        end = next;
+    }
+    w->n_kept = w->current;
+    return ftruncate(w->fd, (off_t)end) == 0 && lseek(w->fd, (off_t)end, SEEK_SET) == (off_t)end;
+}
+
+/* The head, padded, at the start of the file; or nothing to do, if the file continues another's work. */
+static nce_status emit_head(nce_gguf_writer *w, const buffer *head)
+{
+    char text[128];
+    if (w->status != NCE_OK || !w->resumable) return emit(w, head->data, head->size);
+    if (continue_partial(w, head)) return NCE_OK;
+    w->n_kept = w->current = 0;
+    if (ftruncate(w->fd, 0) != 0 || lseek(w->fd, 0, SEEK_SET) != 0)
+        return FAIL(w, NCE_ERR_IO, "%s: cannot write: %s", w->temporary, strerror_r(errno, text, sizeof text));
+    return emit(w, head->data, head->size);
+}
+
 nce_status nce_gguf_writer_begin(nce_gguf_writer *w)
 {
+    static const uint8_t zeroes[NCE_GGUF_DEFAULT_ALIGNMENT] = {0};
     buffer head = {0};
     if (w->status == NCE_OK && w->begun) return FAIL(w, NCE_ERR_INVALID, "%s: begin called twice", path_of(w));
     check_duplicates(w, &w->keys, "key");
@@ -325,10 +415,13 @@ nce_status nce_gguf_writer_begin(nce_gguf_writer *w)
     append_u32(w, &head, 3);
     append_u64(w, &head, w->tensors.n);
     append_u64(w, &head, w->keys.n);
-    emit(w, head.data, head.size);
-    emit(w, w->kv.data, w->kv.size);
-    emit(w, w->infos.data, w->infos.size);
-    if (w->tensors.n > 0) emit_padding(w, head.size + w->kv.size + w->infos.size);
+    append(w, &head, w->kv.data, w->kv.size);
+    append(w, &head, w->infos.data, w->infos.size);
+    while (w->status == NCE_OK && w->tensors.n > 0 && head.size % w->alignment != 0) {
+        const size_t missing = w->alignment - head.size % w->alignment;
+        append(w, &head, zeroes, missing < sizeof zeroes ? missing : sizeof zeroes);
+    }
+    emit_head(w, &head);
     nce_free(w->ctx, head.data);
     w->begun = true;
     return w->status;

@@ -16,6 +16,15 @@ typedef struct nce_gguf_writer nce_gguf_writer;
 /* path NULL: write to memory (nce_gguf_writer_take).  alignment: of tensor data, a power of two from 8 to 2^20, 0 for
  * 32; another one than 32 is also written as general.alignment. */
 nce_status nce_gguf_writer_create(nce_context *ctx, const char *path, uint32_t alignment, nce_gguf_writer **out);
+/* A writer whose work survives: the temporary file is PATH.JOB.partial and stays when the writer, or the process, ends
+ * unfinished.  begin finds there what an earlier writer with the same head left, and goes on after its last whole tensor:
+ * the caller then gives the data of the tensors from nce_gguf_writer_kept on.  job: letters and digits that stand for
+ * everything the data depends on.  NCE_ERR_BUSY: another process is writing that file. */
+nce_status nce_gguf_writer_create_resumable(nce_context *ctx, const char *path, const char *job, nce_gguf_writer **out);
+size_t nce_gguf_writer_kept(const nce_gguf_writer *w);
+/* Let destroy remove the temporary file after all. */
+void nce_gguf_writer_discard(nce_gguf_writer *w);
+
 void nce_gguf_writer_destroy(nce_gguf_writer *w); /* removes the temporary file of an unfinished run; NULL is allowed */
 
 /* ---- metadata ----  NCE_ERR_INVALID: a key used twice (reported by begin) or not printable ASCII, or begin was

@@ -2,7 +2,7 @@
  *
  * Text that may be the beginning of a stop string is held back until it is clear; so a stop string is found across token
  * borders and never streamed. */
-#include "nce/generate.h"
+#include "src/core/session/generate.h"
 #include "src/core/session/session.h"
 #include <string.h>
 
@@ -19,6 +19,8 @@ typedef struct generation {
     char *held;    /* text not yet shown: a prefix of some stop string */
     size_t n_held, held_capacity;
     nce_stop_reason reason;
+    nce_token_sink *sink;
+    void *sink_user;
 } generation;
 
 static nce_status check_options(nce_session *s, const nce_generate_options *o)
@@ -124,6 +126,7 @@ static nce_status loop(generation *g, size_t *n_tokens)
         nce_sampler_accept(g->o.sampler, token);
         ++*n_tokens;
         if (!g->o.ignore_end && nce_tokenizer_is_eog(t, token)) g->reason = NCE_STOP_END;
+        if (g->sink != NULL && (status = g->sink(g->sink_user, token, g->reason == NCE_STOP_END)) != NCE_OK) return status;
         if (g->reason == NCE_STOP_NONE || g->o.show_special) {
             if ((size_t)token < nce_tokenizer_n_tokens(t)) status = nce_text_stream_feed(g->stream, token, &text, &n);
             else n = 0; /* padding of the embedding table */
@@ -150,8 +153,14 @@ static nce_status loop(generation *g, size_t *n_tokens)
 nce_status nce_generate(nce_session *s, uint32_t seq, const int32_t *prompt, size_t n_prompt, const nce_generate_options *options,
                         size_t *n_tokens, nce_stop_reason *reason)
 {
+    return nce_generate_to(s, seq, prompt, n_prompt, options, NULL, NULL, n_tokens, reason);
+}
+
+nce_status nce_generate_to(nce_session *s, uint32_t seq, const int32_t *prompt, size_t n_prompt, const nce_generate_options *options,
+                           nce_token_sink *sink, void *sink_user, size_t *n_tokens, nce_stop_reason *reason)
+{
     if (s == NULL) return NCE_ERR_INVALID;
-    generation g = {.s = s, .o = NCE_GENERATE_OPTIONS_INIT, .seq = seq};
+    generation g = {.s = s, .o = NCE_GENERATE_OPTIONS_INIT, .seq = seq, .sink = sink, .sink_user = sink_user};
     size_t n = 0;
     if (n_tokens != NULL) *n_tokens = 0;
     if (reason != NULL) *reason = NCE_STOP_NONE;

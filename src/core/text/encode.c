@@ -1,8 +1,9 @@
 /* Encoding: special tokens are found first (leftmost, longest), the text between them goes to the vocabulary's kind. */
-#include "src/core/text/words.h"
+#include "src/core/text/tokenizer.h"
 #include <string.h>
 
-enum { CACHE_FROM = 2048 }; /* bytes of text from which remembering words pays */
+/* Remembering words pays from some size of the text on, and more of them the longer it is. */
+enum { CACHE_FROM = 2048, MIN_CACHE_BITS = 7, MAX_CACHE_BITS = 14 };
 
 nce_status nce_encoder_reserve(nce_encoder *e, size_t bytes)
 {
@@ -26,16 +27,15 @@ nce_status nce_encode_bpe(nce_encoder *e, const char *text, size_t n)
     return status;
 }
 
-/* Cut before every space that follows another character; exact because no token reaches over such a place. */
-static nce_status encode_spaced(nce_encoder *e, const char *text, size_t n)
+/* Vocabularies without rules for words: cut wherever no symbol reaches over, which is exact and, in most of them, cuts
+ * before spaces and around newlines.  Never inside a character. */
+static nce_status encode_joined(nce_encoder *e, const char *text, size_t n)
 {
+    const uint8_t *s = (const uint8_t *)text, *joins = e->t->joins;
     nce_status status = NCE_OK;
     for (size_t begin = 0, end; begin < n && status == NCE_OK; begin = end) {
-        end = begin;
-        while (end < n && text[end] == ' ')
-            end++;
-        const char *space = memchr(text + end, ' ', n - end);
-        end = space != NULL && e->t->words_by_space ? (size_t)(space - text) : n;
+        for (end = begin + 1; end < n; end++)
+            if (!(joins[s[end - 1] * 32 + s[end] / 8] >> s[end] % 8 & 1) && (s[end] & 0xC0) != 0x80) break;
         status = nce_encode_word(e, text + begin, end - begin);
     }
     return status;
@@ -59,7 +59,7 @@ static nce_status unescape(nce_encoder *e, const char *text, size_t n, bool spac
         e->buffer[k++] = is_mark ? ' ' : text[i];
         i += is_mark ? 3 : 1;
     }
-    if (e->cache != NULL) e->cache->generation++;
+    e->limit = e->buffer + k;
     *n_out = k;
     return NCE_OK;
 }
@@ -67,7 +67,7 @@ static nce_status unescape(nce_encoder *e, const char *text, size_t n, bool spac
 nce_status nce_encode_spm(nce_encoder *e, const char *text, size_t n, bool space_prefix)
 {
     const nce_status status = unescape(e, text, n, space_prefix, &n);
-    return status == NCE_OK ? encode_spaced(e, e->buffer, n) : status;
+    return status == NCE_OK ? encode_joined(e, e->buffer, n) : status;
 }
 
 static nce_status encode_cbpe(nce_encoder *e, const char *text, size_t n)
@@ -79,28 +79,35 @@ static nce_status encode_cbpe(nce_encoder *e, const char *text, size_t n)
     if (status != NCE_OK) return status;
     nce_splitter_init(&s, e->t->split->rule, e->buffer, n);
     while (status == NCE_OK && nce_splitter_next(&s, &begin, &end))
-        status = encode_spaced(e, e->buffer + begin, end - begin);
+        status = encode_joined(e, e->buffer + begin, end - begin);
     return status;
 }
 
 static nce_status encode_fragment(nce_encoder *e, const char *text, size_t n, bool at_start)
 {
+    nce_status status = NCE_OK;
     if (n == 0) return NCE_OK;
     switch (e->t->kind) {
     case NCE_TOKENIZER_SPM:
-        return nce_encode_spm(e, text, n, at_start && e->t->add_space_prefix);
+        status = nce_encode_spm(e, text, n, at_start && e->t->add_space_prefix);
+        break;
     case NCE_TOKENIZER_BPE:
-        return nce_encode_bpe(e, text, n);
+        status = nce_encode_bpe(e, text, n);
+        break;
     case NCE_TOKENIZER_CBPE:
-        return encode_cbpe(e, text, n);
+        status = encode_cbpe(e, text, n);
+        break;
     case NCE_TOKENIZER_WPM:
-        return nce_encode_wpm(e, text, n);
+        status = nce_encode_wpm(e, text, n);
+        break;
     case NCE_TOKENIZER_UGM:
-        return nce_encode_ugm(e, text, n);
+        status = nce_encode_ugm(e, text, n);
+        break;
     case NCE_TOKENIZER_RWKV:
-        return nce_encode_rwkv(e, text, n);
+        status = nce_encode_rwkv(e, text, n);
+        break;
     }
-    return NCE_OK;
+    return status == NCE_OK ? nce_encode_flush(e) : status;
 }
 
 /* The longest special token that starts at text, or -1. */
@@ -114,9 +121,7 @@ static int64_t special_at(const nce_tokenizer *t, const char *text, size_t n, ui
     return best;
 }
 
-/* First special token at or after from; *at is n if there is none. */
-static int64_t next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused,
-                            size_t *at)
+int64_t nce_next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused, size_t *at)
 {
     const uint32_t *first = t->specials.first;
     for (size_t i = from; t->specials.n > 0 && i < n; i++) {
@@ -144,7 +149,7 @@ static nce_status encode_all(nce_encoder *e, const char *text, size_t n, uint32_
     nce_status status = NCE_OK;
     for (size_t pos = 0; pos < n && status == NCE_OK;) {
         size_t at;
-        const int64_t id = next_special(t, text, n, pos, refused, &at);
+        const int64_t id = nce_next_special(t, text, n, pos, refused, &at);
         size_t end = at;
         while (id >= 0 && (t->attributes[id] & NCE_TOKEN_LSTRIP) && end > pos && is_space(text[end - 1]))
             end--;
@@ -159,6 +164,16 @@ static nce_status encode_all(nce_encoder *e, const char *text, size_t n, uint32_
     return status;
 }
 
+/* Without memory for it, encoding is merely slower. */
+static void create_cache(nce_encoder *e, size_t n_bytes)
+{
+    int bits = MIN_CACHE_BITS;
+    while (bits < MAX_CACHE_BITS && n_bytes >> bits > 64)
+        bits++;
+    e->cache = nce_alloc_array(e->t->ctx, (size_t)1 << bits, sizeof *e->cache);
+    e->cache_shift = 64 - bits;
+}
+
 nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t n_bytes, uint32_t flags,
                                 int32_t *tokens, size_t capacity, size_t *n_tokens)
 {
@@ -171,10 +186,8 @@ nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t
     if (n_bytes > INT32_MAX)
         return nce_fail(t->ctx, NCE_ERR_LIMIT, "a text of %zu bytes; the limit is %d", n_bytes, INT32_MAX);
     nce_token_sink sink = {tokens, capacity, 0};
-    nce_encoder e = {.t = t, .sink = &sink};
-    if (n_bytes >= CACHE_FROM && capacity > 0)
-        e.cache = nce_alloc_zero(t->ctx, sizeof *e.cache); /* merely slower without */
-    if (e.cache != NULL) e.cache->generation = 1;
+    nce_encoder e = {.t = t, .sink = &sink, .limit = n_bytes > 0 ? text + n_bytes : NULL};
+    if (n_bytes >= CACHE_FROM && capacity > 0) create_cache(&e, n_bytes);
     if ((flags & NCE_ENCODE_BOS) && t->add_bos && t->bos >= 0) nce_sink_put(&sink, t->bos);
     const nce_status status = encode_all(&e, text, n_bytes, flags);
     nce_free(t->ctx, e.cache);

@@ -5,6 +5,7 @@
  * last character that both halves of a cased word accept.  A run that may fail to match and be tried again from its
  * second character is measured once and remembered in the level (memo_end): that keeps every row linear. */
 #include "src/core/text/splitter.h"
+#include <string.h>
 
 typedef struct cursor {
     const uint8_t *text;
@@ -38,13 +39,43 @@ static inline size_t run_end(const cursor *c, size_t i, nce_set set)
     return i;
 }
 
+/* How many of the 8 bytes at s are ASCII letters, up to the first that is none: arithmetic on all at once, because a
+ * loop over the letters of a word mispredicts its end for nearly every word. */
+static inline size_t ascii_letters(const uint8_t *s)
+{
+    const uint64_t ones = 0x0101010101010101u, high = ones * 0x80;
+    uint64_t x;
+    memcpy(&x, s, 8);
+    const uint64_t y = (x | ones * 0x20) & ~high;
+    const uint64_t other = ~((y + ones * (0x80 - 'a')) & ~(y + ones * (0x7F - 'z')) & ~x) & high;
+    return other == 0 ? 8 : (size_t)__builtin_ctzll(other) / 8;
+}
+
+/* The same for a set that holds every letter and, of ASCII, nothing else. */
+static inline size_t letter_run_end(const cursor *c, size_t i, nce_set set)
+{
+    while (c->end - i >= 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+        const size_t n = ascii_letters(c->text + i);
+        i += n;
+        if (n == 8) continue;
+        if (c->text[i] < 0x80) return i;
+        break;
+    }
+    return run_end(c, i, set);
+}
+
+static inline bool is_letters(nce_set set)
+{
+    return set.deny == 0 && (set.want & ~(uint32_t)NCE_CLASS_M) == NCE_CLASS_L;
+}
+
 /* body{min,max} suffix from i; 0 if there are fewer than min. */
-static size_t match_body(const cursor *c, size_t i, const nce_alternative *a)
+static inline size_t match_body(const cursor *c, size_t i, const nce_alternative *a)
 {
     size_t count = 0, length;
     if (a->min <= 1 && a->max == 0) {
         const size_t start = i;
-        i = run_end(c, i, a->body);
+        i = is_letters(a->body) ? letter_run_end(c, i, a->body) : run_end(c, i, a->body);
         count = i > start;
     } else {
         for (; i < c->end && (a->max == 0 || count < a->max); count++, i += length)
@@ -56,7 +87,7 @@ static size_t match_body(const cursor *c, size_t i, const nce_alternative *a)
     return i;
 }
 
-static size_t match_run(const cursor *c, size_t i, uint32_t first, size_t length, const nce_alternative *a)
+static inline size_t match_run(const cursor *c, size_t i, uint32_t first, size_t length, const nce_alternative *a)
 {
     if (a->prefix_mode != NCE_PREFIX_NONE && in_set(first, a->prefix)) {
         const size_t end = match_body(c, i + length, a);
@@ -179,7 +210,7 @@ static size_t match_cascade(const cursor *c, size_t i)
 }
 
 /* Characters that make \b at the end of a digit run fail. */
-static const nce_set word = {NCE_CLASS_L | NCE_CLASS_M | NCE_CLASS_ND | NCE_CLASS_PC, 0};
+static const nce_set word = {NCE_CLASS_L | NCE_CLASS_M | NCE_CLASS_N | NCE_CLASS_PC, 0};
 
 static size_t count_to(const cursor *c, size_t i, size_t end)
 {
@@ -206,6 +237,24 @@ static size_t match_digit_groups(const cursor *c, size_t i, const nce_alternativ
     return i;
 }
 
+/* From i to the next place that a multiple of three digits of a run follows. */
+static size_t match_digit_cuts(const cursor *c, size_t i, const nce_alternative *a)
+{
+    nce_split_level *v = c->level;
+    size_t length;
+    for (size_t p = i; p < c->end; p += length) {
+        const bool digit = in_set(class_at(c, p, &length), a->body);
+        if (digit && p >= v->memo_end) {
+            v->memo_end = run_end(c, p, a->body);
+            v->memo_left = count_to(c, p, v->memo_end);
+        }
+        if (!digit) continue;
+        if (p > i && v->memo_left % 3 == 0) return p;
+        v->memo_left--;
+    }
+    return c->end;
+}
+
 static size_t match_indent(const cursor *c, size_t i)
 {
     const uint8_t *t = c->text + i;
@@ -215,11 +264,11 @@ static size_t match_indent(const cursor *c, size_t i)
     return n >= 4 && t[2] == ' ' && t[3] == ' ' ? i + 4 : i + 2;
 }
 
-static size_t match_one(const cursor *c, size_t i, uint32_t first, size_t length, const nce_alternative *a)
+/* The rarer shapes. */
+static size_t match_shape(const cursor *c, size_t i, uint32_t first, size_t length, const nce_alternative *a)
 {
+    const bool at_white = (first & NCE_CLASS_WS) != 0;
     switch ((nce_split_op)a->op) {
-    case NCE_SPLIT_RUN:
-        return match_run(c, i, first, length, a);
     case NCE_SPLIT_CONTRACTION:
         return match_contraction(c, i, false);
     case NCE_SPLIT_CONTRACTION_NOCASE:
@@ -230,32 +279,36 @@ static size_t match_one(const cursor *c, size_t i, uint32_t first, size_t length
         return match_spaced_letters(c, i, first, length, a);
     case NCE_SPLIT_DIGIT_GROUPS:
         return in_set(first, a->body) ? match_digit_groups(c, i, a) : 0;
+    case NCE_SPLIT_DIGIT_CUTS:
+        return match_digit_cuts(c, i, a);
     case NCE_SPLIT_INDENT:
         return match_indent(c, i);
-    default:
-        break;
-    }
-    if (!(first & NCE_CLASS_WS)) return 0;
-    switch ((nce_split_op)a->op) {
     case NCE_SPLIT_NEWLINES:
-        return match_newlines(c, i);
+        return at_white ? match_newlines(c, i) : 0;
     case NCE_SPLIT_SPACES_KEEP_ONE:
-        return match_keep_one(c, i);
+        return at_white ? match_keep_one(c, i) : 0;
     case NCE_SPLIT_SPACES_AT_END:
-        return match_at_end(c, i);
+        return at_white ? match_at_end(c, i) : 0;
     case NCE_SPLIT_SPACES_CASCADE:
-        return match_cascade(c, i);
+        return at_white ? match_cascade(c, i) : 0;
     default:
-        return run_end(c, i, white);
+        return at_white ? run_end(c, i, white) : 0;
     }
 }
 
 /* End of the match at i, or 0; *length becomes the length of the character at i. */
-static size_t match_pass(const cursor *c, size_t i, const nce_split_pass *pass, size_t *length)
+static inline size_t match_pass(const cursor *c, size_t i, const nce_split_pass *pass, size_t *length)
 {
     const uint32_t first = class_at(c, i, length);
     for (size_t k = 0; k < pass->n; k++) {
-        const size_t end = match_one(c, i, first, *length, &pass->alternatives[k]);
+        const nce_alternative *a = &pass->alternatives[k];
+        size_t end;
+        if (a->op == NCE_SPLIT_RUN)
+            end = match_run(c, i, first, *length, a);
+        else if (a->op <= NCE_SPLIT_CONTRACTION_NOCASE && c->text[i] != '\'')
+            continue;
+        else
+            end = match_shape(c, i, first, *length, a);
         if (end > i) return end;
     }
     return 0;
@@ -292,11 +345,12 @@ void nce_splitter_init(nce_splitter *s, const nce_split_rule *rule, const void *
     s->rule = rule;
     s->text = text;
     s->depth = 0;
-    s->levels[0] = (nce_split_level){0, n, 0, 0};
+    s->levels[0] = (nce_split_level){0, n, 0, 0, 0};
 }
 
 bool nce_splitter_next(nce_splitter *s, size_t *begin, size_t *end)
 {
+    if (s->rule->n_passes == 1) return level_next(&s->levels[0], s->text, s->rule->passes, begin, end);
     for (;;) {
         if (!level_next(&s->levels[s->depth], s->text, &s->rule->passes[s->depth], begin, end)) {
             if (s->depth == 0) return false;
@@ -304,7 +358,7 @@ bool nce_splitter_next(nce_splitter *s, size_t *begin, size_t *end)
         } else if (s->depth + 1 == s->rule->n_passes) {
             return true;
         } else {
-            s->levels[++s->depth] = (nce_split_level){*begin, *end, 0, 0};
+            s->levels[++s->depth] = (nce_split_level){*begin, *end, 0, 0, 0};
         }
     }
 }

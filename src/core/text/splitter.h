@@ -28,6 +28,7 @@ typedef enum nce_split_op {
     NCE_SPLIT_SPACES_AT_END,      /* \s+$ */
     NCE_SPLIT_SPACES_CASCADE,     /* \s{512}(?!\S)|\s{256}(?!\S)|...|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} */
     NCE_SPLIT_DIGIT_GROUPS, /* body in groups of three counted from the right; with flag only before a word border */
+    NCE_SPLIT_DIGIT_CUTS,         /* cuts at (?=(body{3})+(?!body)), nothing between */
     NCE_SPLIT_INDENT        /* [\t\n]|    |  (four or two spaces) */
 } nce_split_op;
 
@@ -71,6 +72,7 @@ typedef struct nce_split_level {
     size_t pos, end;
     size_t match_end; /* a match found behind a gap waits here; 0: none */
     size_t memo_end;  /* end of the run last measured, so that no run is measured twice */
+    size_t memo_left; /* digits of that run still to come */
 } nce_split_level;
 
 typedef struct nce_splitter {

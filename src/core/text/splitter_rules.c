@@ -150,7 +150,8 @@ static const nce_alternative youtu_scripts[] = {RUN(SET(NCE_CLASS_HANGUL_YOUTU))
 static const nce_alternative bloom[] = {PREFIXED(SPACE, NOT(NCE_CLASS_BLOOM_STOP))};
 static const nce_alternative not_white[] = {RUN(NOT(WS))};
 static const nce_alternative indent[] = {SHAPE(NCE_SPLIT_INDENT)};
-/* (?=(\d{3})+(?!\d)) and \d{1,3}(?=(?:\d{3})*\b) */
+/* (?=(\d{3})+(?!\d)), \p{N} in threes from the right, \d{1,3}(?=(?:\d{3})*\b) */
+static const nce_alternative digit_cuts[] = {{NCE_SPLIT_DIGIT_CUTS, 0, 0, 0, 0, 0, NONE, SET(NCE_CLASS_ND), NONE}};
 static const nce_alternative groups[] = {{NCE_SPLIT_DIGIT_GROUPS, 0, 0, 0, 0, 0, NONE, SET(N), NONE}};
 static const nce_alternative groups_at_border[] = {
     {NCE_SPLIT_DIGIT_GROUPS, 0, 0, 1, 0, 0, NONE, SET(NCE_CLASS_ND), NONE}};
@@ -181,7 +182,7 @@ RULE_1(rule_whitespace, not_white);
 RULE_2(rule_minicpm5, digits_3, minicpm5);
 RULE_2(rule_starcoder, digits_1, gpt2);
 RULE_2(rule_viking, bloom, digits_1);
-RULE_2(rule_superbpe, digits_run, groups);
+RULE_2(rule_superbpe, digits_run, digit_cuts);
 RULE_2(rule_laguna, newline_border, qwen2);
 RULE_2(rule_youtu, youtu_scripts, youtu_words);
 RULE_2(rule_tiny_aya, groups_at_border, gpt4o);

@@ -36,7 +36,7 @@ typedef struct nce_string_slot {
     uint32_t hash, id_plus_1;
 } nce_string_slot;
 typedef struct nce_pair_slot {
-    uint32_t left_plus_1, right, rank, merged;
+    uint32_t left, right, rank, merged;
 } nce_pair_slot;
 
 /* Tokens in byte order, for longest-prefix matching: see prefix.c. */
@@ -66,9 +66,11 @@ struct nce_tokenizer {
     nce_string_slot *strings;
     size_t strings_mask;
     nce_pair_slot *pairs;
+    uint8_t *pair_tags; /* [pairs_mask + 1] 0: free */
     size_t pairs_mask, n_merges;
     atomic_uchar
-        *whole; /* [n_tokens] does the token's text encode to the token alone?  0: not known yet, 1: yes, 2: no */
+        *whole;     /* [n_tokens] does the token's text encode to the token alone?  0: not known yet, 1: yes, 2: no */
+    uint8_t *joins; /* [256][256] bits: does some symbol hold this byte before that one?  If not, text may be cut */
     int32_t byte_ids[256];
     nce_prefix_index specials; /* control, unknown and user-defined tokens */
     nce_prefix_index prefixes; /* of WPM, UGM and RWKV: every token that text may become */
@@ -78,7 +80,6 @@ struct nce_tokenizer {
     size_t max_piece;
     int32_t bos, eos, eot, eom, unk, sep, pad, mask;
     bool add_bos, add_eos, add_sep, add_space_prefix, remove_extra_spaces, lower_case, strip_accents;
-    bool words_by_space; /* no token has a space behind another character: text may be cut before spaces */
     float unknown_score;
     /* of a trained tokenizer, to save it */
     uint32_t *merges; /* [n_merges][2] */
@@ -99,7 +100,7 @@ nce_status nce_vocab_reserve_pairs(nce_tokenizer *t, size_t n_merges);
 void nce_vocab_put_pair(nce_tokenizer *t, uint32_t left, uint32_t right, uint32_t rank, uint32_t merged);
 const nce_pair_slot *nce_vocab_find_pair(const nce_tokenizer *t, uint32_t left, uint32_t right); /* NULL: no merge */
 int64_t nce_vocab_find_hashed(const nce_tokenizer *t, const char *bytes, size_t n, uint64_t hash);
-/* Derive what depends on the finished symbols: byte_ids, whole, specials, prefixes, max_piece. */
+/* Derive what depends on the finished symbols: byte_ids, joins, whole, specials, prefixes, max_piece. */
 nce_status nce_vocab_finish(nce_tokenizer *t);
 
 static inline const char *nce_symbol_text(const nce_tokenizer *t, size_t id)
@@ -141,22 +142,46 @@ static inline void nce_sink_put(nce_token_sink *s, int32_t id)
     s->count++;
 }
 
+/* One encode call's memory of a word of up to 31 bytes and its tokens, a cache line: the word is zero-padded, its
+ * length in the last byte, so that finding it again is four comparisons and touches neither the vocabulary nor the
+ * text. */
+enum { NCE_CACHED_WORD = 31, NCE_CACHED_TOKENS = 7, NCE_QUEUED_WORDS = 16 };
+typedef struct nce_word {
+    uint64_t key[4]; /* 0: empty */
+    int32_t tokens[NCE_CACHED_TOKENS];
+    uint32_t n_tokens;
+} nce_word;
+_Static_assert(sizeof(nce_word) == 64, "one cache line");
+
+typedef struct nce_queued_word {
+    const char *word;
+    size_t n;
+    uint64_t key[4];
+    nce_word *place; /* in the cache; NULL: not to be remembered */
+} nce_queued_word;
+
 /* State of one encode call: scratch memory and the words seen so far. */
 typedef struct nce_encoder {
     const nce_tokenizer *t;
     nce_token_sink *sink;
-    struct nce_word_cache *cache; /* NULL for short texts */
-    char *buffer;                 /* normalized text of the present fragment */
-    size_t buffer_capacity;
+    nce_word *cache;   /* direct-mapped, the last word of a place wins; NULL for short texts */
+    int cache_shift;   /* of a 64-bit hash */
+    const char *limit; /* end of the memory that words lie in */
+    char *buffer;      /* normalized text of the present fragment */
+    size_t buffer_capacity, n_queued;
+    nce_queued_word queue[NCE_QUEUED_WORDS];
 } nce_encoder;
 
+/* First special token of text at or after from, without those that have a refused attribute; *at is n if there is none. */
+int64_t nce_next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused, size_t *at);
 nce_status nce_encode_bpe(nce_encoder *e, const char *text, size_t n);
 nce_status nce_encode_spm(nce_encoder *e, const char *text, size_t n, bool space_prefix);
 nce_status nce_encode_wpm(nce_encoder *e, const char *text, size_t n);
 nce_status nce_encode_ugm(nce_encoder *e, const char *text, size_t n);
 nce_status nce_encode_rwkv(nce_encoder *e, const char *text, size_t n);
-/* One word by merging (words.c): whole token, remembered word, or merge. */
+/* One word by merging (words.c): whole token, remembered word, or merge.  It may wait, as text, until flush. */
 nce_status nce_encode_word(nce_encoder *e, const char *word, size_t n);
+nce_status nce_encode_flush(nce_encoder *e);
 /* Merge symbols until no pair merges any more (merge.c). */
 nce_status nce_merge_word(const nce_tokenizer *t, const char *word, size_t n, nce_token_sink *sink);
 /* Bytes that no token covers: byte tokens, else unk once. */

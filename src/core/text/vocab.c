@@ -26,7 +26,9 @@ void nce_tokenizer_destroy(nce_tokenizer *t)
     nce_free(ctx, t->arena);
     nce_free(ctx, t->strings);
     nce_free(ctx, t->pairs);
+    nce_free(ctx, t->pair_tags);
     nce_free(ctx, (void *)t->whole);
+    nce_free(ctx, t->joins);
     nce_free(ctx, t->charsmap.blob);
     nce_free(ctx, t->merges);
     nce_free(ctx, t);
@@ -123,37 +125,46 @@ nce_status nce_vocab_add_indexed(nce_tokenizer *t, const char *bytes, size_t n, 
 
 /* ---- pairs ---- */
 
+/* A byte of the hash for every slot is looked at first (0: free): a pair that merges nothing, the most frequent
+ * question, is answered from a table a sixteenth of the size. */
 nce_status nce_vocab_reserve_pairs(nce_tokenizer *t, size_t n_merges)
 {
     size_t slots = 64;
     while (slots < 2 * n_merges + 2)
         slots *= 2;
     t->pairs = nce_alloc_array(t->ctx, slots, sizeof *t->pairs);
-    if (t->pairs == NULL) return nce_fail_nomem(t->ctx, slots * sizeof *t->pairs);
+    t->pair_tags = nce_alloc_zero(t->ctx, slots);
+    if (t->pairs == NULL || t->pair_tags == NULL) return nce_fail_nomem(t->ctx, slots * sizeof *t->pairs);
     t->pairs_mask = slots - 1;
     return NCE_OK;
 }
 
-static inline size_t pair_start(const nce_tokenizer *t, uint32_t left, uint32_t right)
+/* Slot of the pair, or the free one where it would go. */
+static inline size_t pair_slot(const nce_tokenizer *t, uint32_t left, uint32_t right, uint8_t *tag)
 {
     const uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
-    return (h >> 32) & t->pairs_mask;
+    *tag = (uint8_t)(h >> 24 | 1);
+    size_t i = (h >> 32) & t->pairs_mask;
+    for (; t->pair_tags[i] != 0; i = (i + 1) & t->pairs_mask)
+        if (t->pair_tags[i] == *tag && t->pairs[i].left == left && t->pairs[i].right == right) break;
+    return i;
 }
 
 void nce_vocab_put_pair(nce_tokenizer *t, uint32_t left, uint32_t right, uint32_t rank, uint32_t merged)
 {
-    size_t i = pair_start(t, left, right);
-    for (; t->pairs[i].left_plus_1 != 0; i = (i + 1) & t->pairs_mask)
-        if (t->pairs[i].left_plus_1 == left + 1 && t->pairs[i].right == right) return; /* the first one counts */
-    t->pairs[i] = (nce_pair_slot){left + 1, right, rank, merged};
+    uint8_t tag;
+    const size_t i = pair_slot(t, left, right, &tag);
+    if (t->pair_tags[i] != 0) return; /* the first one counts */
+    t->pair_tags[i] = tag;
+    t->pairs[i] = (nce_pair_slot){left, right, rank, merged};
     t->n_merges++;
 }
 
 const nce_pair_slot *nce_vocab_find_pair(const nce_tokenizer *t, uint32_t left, uint32_t right)
 {
-    for (size_t i = pair_start(t, left, right); t->pairs[i].left_plus_1 != 0; i = (i + 1) & t->pairs_mask)
-        if (t->pairs[i].left_plus_1 == left + 1 && t->pairs[i].right == right) return &t->pairs[i];
-    return NULL;
+    uint8_t tag;
+    const size_t i = pair_slot(t, left, right, &tag);
+    return t->pair_tags[i] != 0 ? &t->pairs[i] : NULL;
 }
 
 /* ---- what follows from the finished symbols ---- */
@@ -183,25 +194,28 @@ static void find_bytes(nce_tokenizer *t)
     }
 }
 
-static bool splits_by_space(const nce_tokenizer *t)
+/* Which bytes stand next to each other in some piece of text. */
+static nce_status find_joins(nce_tokenizer *t)
 {
+    t->joins = nce_alloc_zero(t->ctx, 256 * 256 / 8);
+    if (t->joins == NULL) return nce_fail_nomem(t->ctx, 256 * 256 / 8);
     for (size_t i = 0; i < t->n_symbols; i++) {
-        const char *s = nce_symbol_text(t, i);
+        const uint8_t *s = (const uint8_t *)nce_symbol_text(t, i);
         for (size_t k = 1; !(t->attributes[i] & NCE_TOKEN_NOT_TEXT) && k < t->symbols[i].length; k++)
-            if (s[k] == ' ' && s[k - 1] != ' ') return false;
+            t->joins[s[k - 1] * 32 + s[k] / 8] |= (uint8_t)(1 << s[k] % 8);
     }
-    return true;
+    return NCE_OK;
 }
 
 nce_status nce_vocab_finish(nce_tokenizer *t)
 {
     find_bytes(t);
-    t->words_by_space = splits_by_space(t);
     for (size_t i = 0; i < t->n_tokens; i++)
         if (t->symbols[i].length > t->max_piece) t->max_piece = t->symbols[i].length;
     t->whole = nce_alloc_array(t->ctx, t->n_tokens, sizeof *t->whole);
     if (t->whole == NULL) return nce_fail_nomem(t->ctx, t->n_tokens);
-    nce_status status = nce_prefix_build(t, &t->specials, is_special);
+    nce_status status = find_joins(t);
+    if (status == NCE_OK) status = nce_prefix_build(t, &t->specials, is_special);
     const bool by_prefix = t->kind >= NCE_TOKENIZER_WPM;
     if (status == NCE_OK && by_prefix) status = nce_prefix_build(t, &t->prefixes, is_text);
     return status;

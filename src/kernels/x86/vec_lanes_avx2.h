@@ -72,6 +72,15 @@ static inline vf v_first_n(size_t n, vf x, vf y)
     return v_keep(x, 0, 0, (int)n, y);
 }
 
+/* the fold of the contract: 16 lanes, then 8, 4, 2, 1 */
+static inline float v_fold16(const vf *sum)
+{
+    const __m256 a = _mm256_add_ps(sum[0], sum[1]);
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
 /* a0 b0 a1 b1 ...: half a register of each */
 static inline vf v_pairs(const float *a, const float *b)
 {

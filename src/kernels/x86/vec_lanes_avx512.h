@@ -65,6 +65,16 @@ static inline vf v_keep(vf x, int j, int lo, int hi, vf y)
     return _mm512_mask_mov_ps(y, (__mmask16)(((1u << e) - 1) & ~((1u << b) - 1)), x);
 }
 
+/* the fold of the contract: 16 lanes, then 8, 4, 2, 1 */
+static inline float v_fold16(const vf *sum)
+{
+    const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(sum[0]), 1));
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(sum[0]), high);
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
 /* a0 b0 a1 b1 ...: half a register of each */
 static inline vf v_pairs(const float *a, const float *b)
 {

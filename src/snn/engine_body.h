@@ -1,0 +1,418 @@
+/* The engine, once for each precision: the including file defines REAL and NAME, ARGS (member of p->args) and LIF
+ * (member of snn->ops).  Blocks are counted inside their population, slots are steps modulo the ring length. */
+
+static inline REAL *NAME(cell)(nce_snn *snn, uint32_t ring_block, uint32_t receptor, uint64_t step)
+{
+    const size_t plane = (size_t)snn->n_slots * NCE_SNN_LANES;
+    return (REAL *)snn->ring + ((size_t)ring_block * snn->n_receptors + receptor) * plane +
+           (step & (snn->n_slots - 1)) * NCE_SNN_LANES;
+}
+
+/* Marks of a ring block in the slot of a step, one for each receptor. */
+static inline uint8_t *NAME(marks)(nce_snn *snn, uint32_t ring_block, uint64_t step)
+{
+    return snn->touched + ((step & (snn->n_slots - 1)) * snn->n_rings + ring_block) * snn->n_receptors;
+}
+
+static double NAME(get)(const void *array, size_t i)
+{
+    return (double)((const REAL *)array)[i];
+}
+
+static void NAME(set)(void *array, size_t i, double value)
+{
+    ((REAL *)array)[i] = (REAL)value;
+}
+
+static void NAME(bind)(nce_snn *snn, nce_snn_population *p)
+{
+    const size_t padded = (size_t)p->n_blocks * NCE_SNN_LANES;
+    if (!p->has_ring) return;
+    memset(&p->args, 0, sizeof p->args);
+    p->args.ARGS.v = (REAL *)snn->v + p->first;
+    p->args.ARGS.s0 = (REAL *)snn->s0 + p->first;
+    p->args.ARGS.s1 = (REAL *)snn->s1 + p->first;
+    p->args.ARGS.ref = snn->ref + p->first;
+    p->args.ARGS.ring = NAME(cell)(snn, p->first_ring, 0, 0);
+    for (size_t k = 0; k < NCE_SNN_COEF_COUNT; k++) {
+        p->args.ARGS.coef[k] = (REAL)p->coef[k];
+        if (p->coefs != NULL) p->args.ARGS.each[k] = (const REAL *)p->coefs + k * padded;
+    }
+    const double g_leak = 1 / p->o.r_m;
+    p->args.ARGS.g_leak = (REAL)g_leak;
+    p->args.ARGS.g_rest = (REAL)(g_leak * p->o.e_l + p->o.i_e);
+    p->args.ARGS.e_rev0 = (REAL)p->o.e_rev[0];
+    p->args.ARGS.e_rev1 = (REAL)p->o.e_rev[1];
+    p->args.ARGS.h_over_c = (REAL)(snn->o.dt * p->o.r_m / p->o.tau_m);
+    p->args.ARGS.plane = (size_t)snn->n_slots * NCE_SNN_LANES;
+    p->args.ARGS.block_stride = snn->n_receptors * p->args.ARGS.plane;
+    p->args.ARGS.kind = p->o.synapse <= NCE_SNN_HOLD          ? NCE_SNN_LIF_DELTA
+                        : p->o.synapse == NCE_SNN_CONDUCTANCE ? NCE_SNN_LIF_COND
+                        : snn->n_receptors == 2               ? NCE_SNN_LIF_EXP2
+                                                              : NCE_SNN_LIF_EXP1;
+    p->args.ARGS.touched = snn->marks ? NAME(marks)(snn, p->first_ring, 0) : NULL;
+    p->args.ARGS.touched_slot = (size_t)snn->n_rings * snn->n_receptors;
+    p->args.ARGS.n_receptors = snn->n_receptors;
+    p->args.ARGS.n_ref = (uint16_t)p->coef[NCE_SNN_COEF_NREF];
+    p->args.ARGS.n_ref_each = p->n_ref;
+    p->args.ARGS.each_set = p->coefs != NULL;
+    p->args.ARGS.subtract = p->o.reset == NCE_SNN_RESET_SUBTRACT;
+    p->args.ARGS.current_first = p->o.flags & NCE_SNN_CURRENT_FIRST;
+    p->args.ARGS.first_id = p->first;
+    p->args.ARGS.last_block = p->n_blocks - 1;
+    p->args.ARGS.last_mask = 0xffffu >> (padded - p->n);
+}
+
+/* ---- sleeping blocks ---- */
+
+/* n steps without input.  Sleeping neurons are never refractory. */
+static void NAME(advance)(nce_snn *snn, const nce_snn_population *p, uint32_t block, uint64_t n)
+{
+    const size_t first = (size_t)p->first + (size_t)block * NCE_SNN_LANES;
+    REAL *v = (REAL *)snn->v + first, *s0 = (REAL *)snn->s0 + first, *s1 = (REAL *)snn->s1 + first;
+    const bool first_current = p->o.flags & NCE_SNN_CURRENT_FIRST;
+    const REAL f0 = (REAL)(first_current ? p->decay[1].p11[0] : 1), f1 = (REAL)(first_current ? p->decay[1].p11[1] : 1);
+    while (n > 0) {
+        const uint32_t k = n < NCE_SNN_TABLE ? (uint32_t)n : NCE_SNN_TABLE;
+        const nce_snn_decay *d = &p->decay[k];
+        const REAL p22 = (REAL)d->p22, c0 = (REAL)d->c0, a0 = (REAL)d->p21[0], a1 = (REAL)d->p21[1];
+        const REAL d0 = (REAL)d->p11[0], d1 = (REAL)d->p11[1];
+        for (int i = 0; i < NCE_SNN_LANES; i++) {
+            v[i] = v[i] * p22 + c0 + s0[i] * f0 * a0 + s1[i] * f1 * a1;
+            s0[i] *= d0;
+            s1[i] *= d1;
+        }
+        n -= k;
+    }
+}
+
+/* May a neuron of the block fire before its next input?  v stays below the larger of v and the steady state under the
+ * currents of now, which only decay. */
+static bool NAME(may_fire)(const nce_snn *snn, const nce_snn_population *p, uint32_t block)
+{
+    const size_t first = (size_t)p->first + (size_t)block * NCE_SNN_LANES;
+    const REAL *v = (const REAL *)snn->v + first, *s0 = (const REAL *)snn->s0 + first,
+               *s1 = (const REAL *)snn->s1 + first;
+    const uint16_t *ref = snn->ref + first;
+    const REAL bound = (REAL)p->v_bound, rest = (REAL)(p->o.e_l + p->o.r_m * p->o.i_e), r = (REAL)p->o.r_m;
+    unsigned any = 0;
+    for (int i = 0; i < NCE_SNN_LANES; i++) {
+        const REAL up = (s0[i] > 0 ? s0[i] : 0) + (s1[i] > 0 ? s1[i] : 0), steady = rest + r * up;
+        any |= (unsigned)(ref[i] > 0) | (unsigned)(v[i] >= bound) | (unsigned)(steady >= bound);
+    }
+    return any != 0;
+}
+
+static void NAME(wake)(nce_snn *snn, nce_snn_population *p, uint32_t first, uint32_t end, uint64_t step)
+{
+    for (uint32_t b = first; b < end; b++) {
+        uint64_t *seen = &snn->seen[p->first_ring + b];
+        if (*seen >= step) continue;
+        NAME(advance)(snn, p, b, step - *seen);
+        *seen = step;
+    }
+}
+
+static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
+                                 uint32_t end, uint32_t *fired)
+{
+    const uint8_t *touched = NAME(marks)(snn, p->first_ring, step);
+    uint8_t *active = snn->active + p->first_ring;
+    uint64_t *seen = snn->seen + p->first_ring;
+    uint32_t n = 0, *due = part->due_blocks;
+    const bool two = snn->n_receptors == 2;
+    for (uint32_t b = first; b < end;) {
+        uint64_t t, u = 0, a;
+        if (end - b >= 8) { /* eight sleepers at a time */
+            memcpy(&t, touched + (size_t)b * snn->n_receptors, 8);
+            if (two) memcpy(&u, touched + (size_t)b * 2 + 8, 8);
+            memcpy(&a, active + b, 8);
+            if ((t | u | a) == 0) {
+                b += 8;
+                continue;
+            }
+        }
+        const uint32_t stop = end - b >= 8 ? b + 8 : end;
+        for (; b < stop; b++) {
+            due[n] = b;
+            n += (two ? touched[2 * (size_t)b] | touched[2 * (size_t)b + 1] | active[b] : touched[b] | active[b]) != 0;
+        }
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        if (seen[due[k]] < step) NAME(advance)(snn, p, due[k], step - seen[due[k]]);
+        seen[due[k]] = step + 1;
+    }
+    const size_t count =
+        snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, due, 0, n, fired);
+    for (uint32_t k = 0; k < n; k++)
+        active[due[k]] = NAME(may_fire)(snn, p, due[k]);
+    __atomic_fetch_add(&p->window_updates, n, __ATOMIC_RELAXED); /* a sum: the order does not matter */
+    part->updates += (uint64_t)n * NCE_SNN_LANES;
+    part->skipped += (uint64_t)(end - first - n) * NCE_SNN_LANES;
+    return count;
+}
+
+/* ---- models of their own ---- */
+
+/* Loihi: integers held exactly in REAL; arithmetic in 64 bits, shifts round toward zero. */
+static size_t NAME(update_loihi)(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end,
+                                 uint32_t *fired)
+{
+    const int64_t keep_u = 4096 - (int64_t)p->o.decay_current, keep_v = 4096 - (int64_t)p->o.decay_voltage;
+    const int64_t scale = (int64_t)p->o.weight_scale, v_th = (int64_t)(p->o.v_th + p->threshold_shift),
+                  v_reset = (int64_t)p->o.v_reset;
+    const uint16_t n_ref = (uint16_t)p->coef[NCE_SNN_COEF_NREF];
+    REAL *v = (REAL *)snn->v + p->first, *u = (REAL *)snn->s0 + p->first;
+    uint16_t *ref = snn->ref + p->first;
+    size_t count = 0;
+    for (uint32_t i = first * NCE_SNN_LANES; i < end * NCE_SNN_LANES; i++) {
+        REAL *in = NAME(cell)(snn, p->first_ring + i / NCE_SNN_LANES, 0, step) + i % NCE_SNN_LANES;
+        const int64_t current = (int64_t)u[i] * keep_u / 4096 + scale * (int64_t)*in;
+        const int64_t bias = (int64_t)(p->i_e != NULL && i < p->n ? p->i_e[i] : p->o.i_e);
+        int64_t next = (int64_t)v[i] * keep_v / 4096 + current + bias;
+        *in = 0;
+        u[i] = (REAL)current;
+        if (ref[i] > 0) {
+            ref[i]--;
+            continue;
+        }
+        if (next >= v_th && i < p->n) {
+            next = p->o.reset == NCE_SNN_RESET_SUBTRACT ? next - (v_th - v_reset) : v_reset;
+            ref[i] = n_ref;
+            fired[count++] = p->first + i;
+        }
+        v[i] = (REAL)next;
+    }
+    return count;
+}
+
+/* Input of the two nonlinear models: their exponential current lives in s1.  Returns the current of this step; *jump is
+ * what moves v at its end. */
+static inline double NAME(take_input)(nce_snn *snn, const nce_snn_population *p, uint32_t i, uint64_t step,
+                                      double *jump)
+{
+    REAL *in = NAME(cell)(snn, p->first_ring + i / NCE_SNN_LANES, 0, step) + i % NCE_SNN_LANES,
+         *s1 = (REAL *)snn->s1 + p->first + i;
+    const double x = (double)*in;
+    double current = p->i_e != NULL && i < p->n ? p->i_e[i] : p->o.i_e;
+    *in = 0;
+    *jump = p->o.synapse == NCE_SNN_DELTA ? x : 0;
+    if (p->o.synapse == NCE_SNN_HOLD) current += x;
+    if (p->o.synapse == NCE_SNN_CURRENT) {
+        const bool now = p->o.flags & NCE_SNN_CURRENT_FIRST;
+        if (!now) current += (double)*s1;
+        *s1 = (REAL)((double)*s1 * p->coef[NCE_SNN_COEF_P11_0] + x);
+        if (now) current += (double)*s1;
+    }
+    return current;
+}
+
+/* Forward Euler with v in two half steps, as in the 2003 paper. */
+static size_t NAME(update_izhikevich)(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end,
+                                      uint32_t *fired)
+{
+    REAL *vs = (REAL *)snn->v + p->first, *us = (REAL *)snn->s0 + p->first;
+    const double h = snn->o.dt;
+    size_t count = 0;
+    for (uint32_t i = first * NCE_SNN_LANES; i < end * NCE_SNN_LANES; i++) {
+        double jump, v = (double)vs[i], u = (double)us[i];
+        const double current = NAME(take_input)(snn, p, i, step, &jump);
+        for (int half = 0; half < 2; half++)
+            v += h / 2 * (0.04 * v * v + 5 * v + 140 - u + current);
+        u += h * p->o.a * (p->o.b * v - u);
+        v += jump;
+        if (v >= p->o.v_peak + p->threshold_shift) {
+            v = p->o.c;
+            u += p->o.d;
+            if (i < p->n) fired[count++] = p->first + i;
+        }
+        vs[i] = (REAL)v;
+        us[i] = (REAL)u;
+    }
+    return count;
+}
+
+/* Slopes of AdEx; the exponent is clipped at v_peak, where the spike ends anyway. */
+static inline void NAME(adex_slope)(const nce_snn_population_options *o, double v, double w, double current, double *dv,
+                                    double *dw)
+{
+    const double g = 1 / o->r_m, x = v < o->v_peak ? v : o->v_peak;
+    *dv =
+        (g * (o->e_l - x) + g * o->delta_t * nce_snn_exp((x - o->v_th) / o->delta_t) - w + current) * o->r_m / o->tau_m;
+    *dw = (o->a * (x - o->e_l) - w) / o->tau_w;
+}
+
+/* Classic Runge-Kutta of order 4. */
+static size_t NAME(update_adex)(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end,
+                                uint32_t *fired)
+{
+    const nce_snn_population_options *o = &p->o;
+    REAL *vs = (REAL *)snn->v + p->first, *ws = (REAL *)snn->s0 + p->first;
+    uint16_t *ref = snn->ref + p->first;
+    const double h = snn->o.dt;
+    size_t count = 0;
+    for (uint32_t i = first * NCE_SNN_LANES; i < end * NCE_SNN_LANES; i++) {
+        double jump, v = (double)vs[i], w = (double)ws[i], dv[4], dw[4];
+        const double current = NAME(take_input)(snn, p, i, step, &jump);
+        NAME(adex_slope)(o, v, w, current, &dv[0], &dw[0]);
+        NAME(adex_slope)(o, v + h / 2 * dv[0], w + h / 2 * dw[0], current, &dv[1], &dw[1]);
+        NAME(adex_slope)(o, v + h / 2 * dv[1], w + h / 2 * dw[1], current, &dv[2], &dw[2]);
+        NAME(adex_slope)(o, v + h * dv[2], w + h * dw[2], current, &dv[3], &dw[3]);
+        w += h / 6 * (dw[0] + 2 * dw[1] + 2 * dw[2] + dw[3]);
+        if (ref[i] > 0)
+            ref[i]--;
+        else
+            v += h / 6 * (dv[0] + 2 * dv[1] + 2 * dv[2] + dv[3]) + jump;
+        if (v > o->v_peak) {
+            v = o->v_reset;
+            w += o->b;
+            ref[i] = (uint16_t)p->coef[NCE_SNN_COEF_NREF];
+            if (i < p->n) fired[count++] = p->first + i;
+        }
+        vs[i] = (REAL)v;
+        ws[i] = (REAL)w;
+    }
+    return count;
+}
+
+/* LIF with spike times inside the step: v relaxes to v_inf under the step's constant current; the crossing is solved in
+ * closed form, then the rest of the step goes on from the reset. */
+static size_t NAME(update_precise)(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end,
+                                   uint32_t *fired, double *offset)
+{
+    const double h = snn->o.dt;
+    size_t count = 0;
+    const uint32_t stop = end * NCE_SNN_LANES < p->n ? end * NCE_SNN_LANES : p->n;
+    for (uint32_t i = first * NCE_SNN_LANES; i < stop; i++) {
+        REAL *in = NAME(cell)(snn, p->first_ring + i / NCE_SNN_LANES, 0, step) + i % NCE_SNN_LANES;
+        const double tau = nce_snn_param_value(p, NCE_SNN_PARAM_TAU_M, i),
+                     r = nce_snn_param_value(p, NCE_SNN_PARAM_R_M, i);
+        const double v_th = nce_snn_param_value(p, NCE_SNN_PARAM_V_TH, i) + p->threshold_shift;
+        const double v_reset = nce_snn_param_value(p, NCE_SNN_PARAM_V_RESET, i);
+        const double v_inf = nce_snn_param_value(p, NCE_SNN_PARAM_E_L, i) +
+                             r * (nce_snn_param_value(p, NCE_SNN_PARAM_I_E, i) + (double)*in);
+        double v = (double)((REAL *)snn->v)[p->first + i], t = 0, *ref = &snn->ref_ms[p->first + i];
+        *in = 0;
+        for (int n = 0;;) {
+            if (*ref >= h - t) {
+                *ref -= h - t;
+                break;
+            }
+            t += *ref;
+            *ref = 0;
+            const double cross = v >= v_th ? 0 : v_inf > v_th ? -tau * log1p(-(v_th - v) / (v_inf - v)) : HUGE_VAL;
+            if (!(cross <= h - t) || n == NCE_SNN_PRECISE_MAX) {
+                v = v_inf + (v - v_inf) * exp(-(h - t) / tau);
+                break;
+            }
+            t += cross;
+            /* at a crossing v is v_th and both resets agree; an event may have lifted it higher */
+            v = p->o.reset == NCE_SNN_RESET_SUBTRACT && cross == 0 ? v - (v_th - v_reset) : v_reset;
+            *ref = nce_snn_param_value(p, NCE_SNN_PARAM_T_REF, i);
+            fired[count] = p->first + i;
+            offset[count++] = t;
+            n++;
+        }
+        ((REAL *)snn->v)[p->first + i] = (REAL)v;
+    }
+    return count;
+}
+
+static size_t NAME(update)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
+                           uint32_t end, uint32_t *fired, double *offset)
+{
+    if (p->event_driven) return NAME(update_awake)(snn, part, p, step, first, end, fired);
+    part->updates += (uint64_t)(end - first) * NCE_SNN_LANES;
+    if (p->precise) return NAME(update_precise)(snn, p, step, first, end, fired, offset);
+    if (p->o.model == NCE_SNN_LOIHI) return NAME(update_loihi)(snn, p, step, first, end, fired);
+    if (p->o.model == NCE_SNN_IZHIKEVICH) return NAME(update_izhikevich)(snn, p, step, first, end, fired);
+    if (p->o.model == NCE_SNN_ADEX) return NAME(update_adex)(snn, p, step, first, end, fired);
+    return snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, NULL, first, end - first,
+                        fired);
+}
+
+/* ---- inputs ---- */
+
+static void NAME(add)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uint64_t step, uint32_t receptor, double x)
+{
+    const uint32_t ring_block = p->first_ring + neuron / NCE_SNN_LANES;
+    NAME(cell)(snn, ring_block, receptor, step)[neuron % NCE_SNN_LANES] += (REAL)x;
+    NAME(marks)(snn, ring_block, step)[receptor] = 1;
+}
+
+static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uint64_t step, double mv)
+{
+    const uint32_t block = neuron / NCE_SNN_LANES;
+    const size_t i = (size_t)p->first + neuron;
+    if (p->event_driven) NAME(wake)(snn, p, block, block + 1, step);
+    const bool refractory = p->precise ? snn->ref_ms[i] > 0 : snn->ref[i] > 0;
+    if (!refractory) ((REAL *)snn->v)[i] += (REAL)mv;
+    NAME(marks)(snn, p->first_ring + block, step)[0] = 1;
+}
+
+/* ---- deliveries ---- */
+
+#define DELIVER(delay_of)                                                                                              \
+    for (uint64_t e = begin; e < end; e++) {                                                                           \
+        const uint32_t slot = ((uint32_t)step + (delay_of)) & mask;                                                    \
+        ring[base[e] + slot * NCE_SNN_LANES] += weight[e];                                                             \
+        if (marks) snn->touched[(size_t)slot * lines + (base[e] >> line_shift)] = 1;                                   \
+    }
+
+static inline __attribute__((always_inline)) void
+NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_t begin, uint64_t end, const bool marks)
+{
+    REAL *ring = snn->ring;
+    const REAL *weight = part->weight;
+    const uint32_t *base = part->base, mask = snn->n_slots - 1;
+    const unsigned line_shift = (unsigned)__builtin_ctz(snn->n_slots * NCE_SNN_LANES); /* of block and receptor */
+    const size_t lines = (size_t)snn->n_rings * snn->n_receptors;
+    if (part->delay8 != NULL) {
+        DELIVER(part->delay8[e])
+    } else if (part->delay16 != NULL) {
+        DELIVER(part->delay16[e])
+    } else {
+        DELIVER(snn->equal_delay)
+    }
+}
+#undef DELIVER
+
+#include "src/snn/stdp_body.h"
+#include "src/snn/pull_body.h"
+
+/* The first lines of a row that is walked next: rows lie anywhere, and a short one ends before the hardware has noticed. */
+static inline void NAME(prefetch_row)(const nce_snn_part *part, uint32_t id)
+{
+    const uint64_t begin = part->row[id], end = part->row[id + 1] < begin + 128 ? part->row[id + 1] : begin + 128;
+    for (uint64_t e = begin; e < end; e += 64 / sizeof(REAL)) {
+        __builtin_prefetch(&part->base[e]);
+        __builtin_prefetch((const REAL *)part->weight + e);
+    }
+}
+
+static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, uint32_t k)
+{
+    if (part->plastic != NULL) {
+        NAME(deliver_plastic)(snn, part, step, parity, k);
+        return;
+    }
+    for (uint32_t q = 0; q < snn->n_parts; q++) {
+        const nce_snn_part *from = &snn->parts[q];
+        for (size_t j = from->begin[parity][k]; j < from->begin[parity][k + 1]; j++) {
+            const uint32_t id = from->fired[parity][j];
+            const uint64_t begin = part->row[id], end = part->row[id + 1];
+            if (j + 1 < from->begin[parity][k + 1]) NAME(prefetch_row)(part, from->fired[parity][j + 1]);
+            part->synaptic_events += end - begin;
+            if (snn->marks)
+                NAME(deliver_row)(snn, part, step, begin, end, true);
+            else
+                NAME(deliver_row)(snn, part, step, begin, end, false);
+        }
+    }
+}
+
+#define ENGINE                                                                                                         \
+    {                                                                                                                  \
+        sizeof(REAL), NAME(bind), NAME(update), NAME(add), NAME(jump), NAME(wake), NAME(deliver), NAME(pull),          \
+            NAME(get), NAME(set)                                                                                       \
+    }
