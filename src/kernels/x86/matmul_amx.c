@@ -102,6 +102,15 @@ INLINE void two_planes(__m512i codes, __m512i scale, __m512i *high, __m512i *low
     *low = _mm512_mask_mov_epi8(low_even, odds, _mm512_slli_epi16(low_odd, 8));
 }
 
+/* The same for Q4_K and Q5_K, whose codes (0 .. 31) and scales (0 .. 63) allow 8 high + low with unsigned bytes: the
+ * scale is split instead of the product, and two bytes are multiplied at once, for 31 * 7 does not carry. */
+INLINE void two_planes_unsigned(__m512i codes, __m512i scale, __m512i *high, __m512i *low)
+{
+    const __m512i both = _mm512_or_si512(scale, _mm512_slli_epi32(scale, 16));
+    *high = _mm512_mullo_epi16(codes, _mm512_srli_epi16(both, 3));
+    *low = _mm512_mullo_epi16(codes, _mm512_and_si512(both, _mm512_set1_epi16(7)));
+}
+
 /* A panel of blocks with sub-scales -> per block dw, dmin, mins[8], high[64], low[64]. */
 static void split_planes(const uint8_t *p, nce_panel_kind kind, size_t n_blocks, uint8_t *out)
 {
@@ -112,7 +121,11 @@ static void split_planes(const uint8_t *p, nce_panel_kind kind, size_t n_blocks,
         for (size_t i = 0; i < PLANE_LINES; i++) {
             const __m512i scale = _mm512_load_si512(p + 64 * (first + i * n_sub / PLANE_LINES));
             __m512i high, low;
-            two_planes(_mm512_sub_epi8(_mm512_load_si512(p + 64 * (head + i)), offset), scale, &high, &low);
+            const __m512i codes = _mm512_load_si512(p + 64 * (head + i));
+            if (kind == NCE_PANEL_SUB32_MIN)
+                two_planes_unsigned(codes, scale, &high, &low);
+            else
+                two_planes(_mm512_sub_epi8(codes, offset), scale, &high, &low);
             _mm512_store_si512(out + 64 * (10 + i), high);
             _mm512_store_si512(out + 64 * (10 + PLANE_LINES + i), low);
         }
@@ -131,7 +144,7 @@ INLINE void add_columns(__m512 acc[TILE], const uint8_t *p, const int32_t *x, co
     for (int c = 0; c < TILE; c++) {
         __m512i isum = _mm512_load_si512(high + TILE * c);
         if (low)
-            isum = _mm512_add_epi32(_mm512_slli_epi32(isum, 7), _mm512_load_si512(low + TILE * c));
+            isum = _mm512_add_epi32(_mm512_slli_epi32(isum, n_pairs ? 3 : 7), _mm512_load_si512(low + TILE * c));
         else if (n_pairs == 0)
             isum = _mm512_add_epi32(isum, word(x + NCE_X256_START * TILE + c));
         acc[c] = add_block(acc[c], dw, da + c, isum);
@@ -168,7 +181,14 @@ INLINE void flat4(const uint8_t *codes, const int32_t *const x[4], int32_t *sums
     _tile_stored(C3, sums + 3 * TILE * TILE, 64);
 }
 
-INLINE void planes2(const uint8_t *high, const uint8_t *low, const int32_t *const x[2], int32_t *sums)
+#define PRODUCT_PLANES(sum, act, weights)                                                                              \
+    do {                                                                                                               \
+        if (is_unsigned)                                                                                               \
+            _tile_dpbsud(sum, act, weights);                                                                           \
+        else                                                                                                           \
+            _tile_dpbssd(sum, act, weights);                                                                           \
+    } while (0)
+INLINE void planes2(const uint8_t *high, const uint8_t *low, const int32_t *const x[2], bool is_unsigned, int32_t *sums)
 {
     _tile_zero(C0);
     _tile_zero(C1);
@@ -177,12 +197,12 @@ INLINE void planes2(const uint8_t *high, const uint8_t *low, const int32_t *cons
     for (size_t i = 0; i < 4; i++) {
         _tile_loadd(B0, high + 64 * TILE * i, 64);
         _tile_loadd(A0, (const int8_t *)x[0] + 64 * i, 256);
-        _tile_dpbssd(C0, A0, B0);
+        PRODUCT_PLANES(C0, A0, B0);
         _tile_loadd(A1, (const int8_t *)x[1] + 64 * i, 256);
-        _tile_dpbssd(C1, A1, B0);
+        PRODUCT_PLANES(C1, A1, B0);
         _tile_loadd(B1, low + 64 * TILE * i, 64);
-        _tile_dpbssd(C2, A0, B1);
-        _tile_dpbssd(C3, A1, B1);
+        PRODUCT_PLANES(C2, A0, B1);
+        PRODUCT_PLANES(C3, A1, B1);
     }
     _tile_stored(C0, sums, 64);
     _tile_stored(C1, sums + TILE * TILE, 64);
@@ -204,7 +224,7 @@ INLINE void groups(const uint8_t *p, const int32_t *x[], size_t n_blocks, bool s
     for (size_t b = 0; b < n_blocks; b++, p += step) {
         int32_t *const s = sums + b % 2 * (4 * TILE * TILE);
         if (split)
-            planes2(p + 64 * head, p + 64 * (head + PLANE_LINES), x, s);
+            planes2(p + 64 * head, p + 64 * (head + PLANE_LINES), x, n_pairs != 0, s);
         else
             flat4(p + 64 * head, x, s);
         for (size_t g = 0; g < n; g++) {

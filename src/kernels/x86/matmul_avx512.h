@@ -47,7 +47,8 @@ typedef struct nce_inplace_avx512 {
 } nce_inplace_avx512;
 extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512, nce_inplace_iq4_nl_avx512,
     nce_inplace_q4_k_avx512, nce_inplace_q5_k_avx512, nce_inplace_q6_k_avx512, nce_inplace_iq4_xs_avx512,
-    nce_inplace_q2_k_avx512, nce_inplace_q3_k_avx512, nce_inplace_tq2_0_avx512;
+    nce_inplace_q2_k_avx512, nce_inplace_q3_k_avx512, nce_inplace_tq2_0_avx512, nce_inplace_q4_1_avx512,
+    nce_inplace_q5_0_avx512, nce_inplace_q5_1_avx512, nce_inplace_mxfp4_avx512;
 
 /* Compile name##_segment(..., n), always inline, for every number of columns. */
 #define NCE_INPLACE_N(name, n)                                                                                         \
@@ -164,6 +165,39 @@ INLINE __m512i iq4_table(void)
 {
     return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
                                                 (char)166, (char)181, (char)197, (char)217, (char)241));
+}
+
+/* Four bytes of each row. */
+INLINE __m512i words_at(const rows16 *r, size_t off)
+{
+    uint32_t w[16] __attribute__((aligned(64)));
+    UNROLL for (size_t i = 0; i < 16; i++) memcpy(w + i, r->p[0] + off + i * r->s, 4);
+    return _mm512_load_si512(w);
+}
+
+/* Byte k of every lane = its bits at + k * width and up (garbage above width). */
+INLINE __m512i spread(__m512i v, int at, int width)
+{
+    const char a = (char)at, w = (char)width, b = (char)(32 + at);
+    const __m128i ctrl = _mm_setr_epi8(a, (char)(a + w), (char)(a + 2 * w), (char)(a + 3 * w), b, (char)(b + w),
+                                       (char)(b + 2 * w), (char)(b + 3 * w), a, (char)(a + w), (char)(a + 2 * w),
+                                       (char)(a + 3 * w), b, (char)(b + w), (char)(b + 2 * w), (char)(b + 3 * w));
+    return _mm512_multishift_epi64_epi8(_mm512_broadcast_i32x4(ctrl), v);
+}
+
+/* The doubled values of E2M1 plus 128. */
+INLINE __m512i fp4_table(void)
+{
+    return _mm512_broadcast_i32x4(_mm_setr_epi8((char)128, (char)129, (char)130, (char)131, (char)132, (char)134,
+                                                (char)136, (char)140, (char)128, 127, 126, 125, 124, 122, 120, 116));
+}
+
+/* E8M0, halved: 2^(e - 128), a denormal below 2. */
+INLINE __m512 e8m0_half(__m512i e)
+{
+    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, SET32(1)), 23);
+    const __m512i small = _mm512_sllv_epi32(SET32(0x200000), e);
+    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, _mm512_cmplt_epu32_mask(e, SET32(2)), small));
 }
 
 /* ---- products ---- */

@@ -19,24 +19,6 @@ INLINE __m512 half_at(const rows16 *r, size_t off)
     return halves(h);
 }
 
-/* Four bytes of each row. */
-INLINE __m512i words_at(const rows16 *r, size_t off)
-{
-    uint32_t w[16] __attribute__((aligned(64)));
-    UNROLL for (size_t i = 0; i < 16; i++) memcpy(w + i, r->p[0] + off + i * r->s, 4);
-    return _mm512_load_si512(w);
-}
-
-/* Byte k of every lane = its bits at + k * width and up (garbage above width). */
-INLINE __m512i spread(__m512i v, int at, int width)
-{
-    const char a = (char)at, w = (char)width, b = (char)(32 + at);
-    const __m128i ctrl = _mm_setr_epi8(a, (char)(a + w), (char)(a + 2 * w), (char)(a + 3 * w), b, (char)(b + w),
-                                       (char)(b + 2 * w), (char)(b + 3 * w), a, (char)(a + w), (char)(a + 2 * w),
-                                       (char)(a + 3 * w), b, (char)(b + w), (char)(b + 2 * w), (char)(b + 3 * w));
-    return _mm512_multishift_epi64_epi8(_mm512_broadcast_i32x4(ctrl), v);
-}
-
 /* Q4_1 (no fifth bits), Q5_0, Q5_1.  Fifth bits: bit i of the word belongs to element i. */
 INLINE void nibbles(const rows16 *r, uint8_t *p, bool has_min, bool five)
 {
@@ -69,21 +51,6 @@ INLINE void q8_1(const rows16 *r, uint8_t *p)
         load_t(r, 4 + 16 * (size_t)h, t);
         UNROLL for (int j = 0; j < 4; j++) put(p, 1 + 4 * h + j, _mm512_xor_si512(t[j], SET8(128)));
     }
-}
-
-/* The doubled values of E2M1 plus 128. */
-INLINE __m512i fp4_table(void)
-{
-    return _mm512_broadcast_i32x4(_mm_setr_epi8((char)128, (char)129, (char)130, (char)131, (char)132, (char)134,
-                                                (char)136, (char)140, (char)128, 127, 126, 125, 124, 122, 120, 116));
-}
-
-/* E8M0, halved: 2^(e - 128), a denormal below 2. */
-INLINE __m512 e8m0_half(__m512i e)
-{
-    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, SET32(1)), 23);
-    const __m512i small = _mm512_sllv_epi32(SET32(0x200000), e);
-    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, _mm512_cmplt_epu32_mask(e, SET32(2)), small));
 }
 
 INLINE void mxfp4(const rows16 *r, uint8_t *p)
