@@ -66,7 +66,8 @@ typedef struct nce_scheduler_options {
     uint32_t simulated;            /* not 0: simulated clock */
     size_t max_waiting;            /* requests waiting on all nodes; 0: 1024.  Beyond: NCE_ERR_BUSY */
     size_t keep_finished;          /* ended jobs that can still be polled; 0: 1024 */
-    double aging;                  /* of SHORTEST: seconds of service forgiven per second waited; 0: 0.05 */
+    double aging;                  /* of SHORTEST: seconds of service forgiven per second waited, so that
+                                      nobody starves; 0: 0.005 */
     nce_placer_options placer;
     const nce_predictor *predictor; /* borrowed; NULL: the heuristic */
     /* Called on the scheduler's thread (simulated: in the call that moves time) without locks held; may call the

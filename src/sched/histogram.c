@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+_Static_assert(NCE_HISTOGRAM_STEPS == 1 << 6, "fine_index takes six bits");
 static const double ttft_bounds[] = {.001, .005, .01, .02, .04, .06, .08, .1, .25, .5,  .75,
                                      1,    2.5,  5,   7.5, 10,  20,  40,  80, 160, 640, 2560};
 
@@ -38,12 +39,12 @@ void nce_histogram_destroy(nce_histogram *h)
 
 static size_t fine_index(double seconds)
 {
-    int exponent;
+    uint64_t bits;
     const double micro = seconds * 1e6;
     if (!(micro > 1)) return 0;
     if (micro >= 0x1p44) return NCE_HISTOGRAM_FINE - 1;
-    const double mantissa = frexp(micro, &exponent); /* 0.5 .. 1 */
-    return (size_t)(exponent - 1) * NCE_HISTOGRAM_STEPS + (size_t)((mantissa - 0.5) * 2 * NCE_HISTOGRAM_STEPS);
+    memcpy(&bits, &micro, sizeof bits);
+    return (size_t)((bits >> (52 - 6)) - ((uint64_t)1023 << 6)); /* exponent and six bits of the mantissa */
 }
 
 static double fine_middle(size_t i)
@@ -56,8 +57,8 @@ void nce_histogram_observe(nce_histogram *h, double seconds)
 {
     if (h == NULL || isnan(seconds)) return;
     size_t b = 0;
-    while (b < h->n_bounds && seconds > h->bounds[b])
-        b++;
+    for (size_t i = 0; i < h->n_bounds; i++) /* no branch to guess wrong */
+        b += seconds > h->bounds[i];
     atomic_fetch_add_explicit(&h->bucket[b], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->fine[fine_index(seconds)], 1, memory_order_relaxed);
     const double ns = fmin(fmax(seconds, 0) * 1e9, 1e17);

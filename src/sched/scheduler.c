@@ -59,7 +59,7 @@ static nce_status read_options(nce_context *ctx, const nce_scheduler_options *gi
     if (o->max_waiting == 0) o->max_waiting = DEFAULT_WAITING;
     if (o->keep_finished == 0) o->keep_finished = DEFAULT_KEPT;
     if (o->bound_blocks == 0) o->bound_blocks = DEFAULT_BOUND;
-    if (o->aging == 0) o->aging = 0.05;
+    if (o->aging == 0) o->aging = 0.005;
     if (o->placer.struct_size == 0) o->placer.struct_size = sizeof o->placer;
     return NCE_OK;
 }
