@@ -93,12 +93,41 @@ static uint32_t read_rail(const nce_psim *sim, uint32_t offset)
     }
 }
 
+static uint32_t read_heat(const nce_psim *sim, uint32_t offset)
+{
+    switch (offset) {
+    case NCE_PREG_TEMP0:
+    case NCE_PREG_TEMP0 + 4:
+    case NCE_PREG_TEMP0 + 8:
+        return (uint32_t)sim->sensor_mc[(offset - NCE_PREG_TEMP0) / 4];
+    case NCE_PREG_TEMP_SINK:
+        return (uint32_t)(int32_t)(sim->plant.sink * 1000.0);
+    case NCE_PREG_TEMP_AMBIENT:
+        return (uint32_t)(int32_t)(sim->plant.ambient * 1000.0);
+    case NCE_PREG_FAN:
+        return nce_psim_fan_rpm(sim);
+    case NCE_PREG_FAN_TARGET:
+        return sim->fan_target;
+    case NCE_PREG_TEC:
+        return nce_psim_tec_ma(sim);
+    case NCE_PREG_THROTTLE:
+        return nce_psim_throttle_ppm(sim);
+    case NCE_PREG_RING_SHIFT:
+        return (uint32_t)sim->ring_shift;
+    case NCE_PREG_TEMP_TRIP:
+        return (uint32_t)sim->trip_mc;
+    default:
+        return 0;
+    }
+}
+
 uint32_t nce_psim_read_register(nce_psim *sim, uint32_t offset)
 {
     if (offset >= NCE_PREG_LANE && offset < NCE_PREG_LANE + 0x100) return read_lane(sim, offset);
     if (offset >= NCE_PREG_RAIL && offset < NCE_PREG_RAIL + 0x60) return read_rail(sim, offset);
     if (offset >= NCE_PREG_TIME && offset < NCE_PREG_ENERGY0 + 8 * NCE_PHOTONIC_PARTS && offset % 4 == 0)
         return read_counter(sim, offset);
+    if (offset >= NCE_PREG_TEMP0 && offset <= NCE_PREG_TEMP_TRIP) return read_heat(sim, offset);
     switch (offset) {
     case NCE_PREG_ID:
         return NCE_PREG_ID_VALUE;
@@ -126,26 +155,6 @@ uint32_t nce_psim_read_register(nce_psim *sim, uint32_t offset)
         return sim->head;
     case NCE_PREG_RING_TAIL:
         return sim->tail;
-    case NCE_PREG_TEMP0:
-    case NCE_PREG_TEMP0 + 4:
-    case NCE_PREG_TEMP0 + 8:
-        return (uint32_t)sim->sensor_mc[(offset - NCE_PREG_TEMP0) / 4];
-    case NCE_PREG_TEMP_SINK:
-        return (uint32_t)(int32_t)(sim->plant.sink * 1000.0);
-    case NCE_PREG_TEMP_AMBIENT:
-        return (uint32_t)(int32_t)(sim->plant.ambient * 1000.0);
-    case NCE_PREG_FAN:
-        return nce_psim_fan_rpm(sim);
-    case NCE_PREG_FAN_TARGET:
-        return sim->fan_target;
-    case NCE_PREG_TEC:
-        return nce_psim_tec_ma(sim);
-    case NCE_PREG_THROTTLE:
-        return nce_psim_throttle_ppm(sim);
-    case NCE_PREG_RING_SHIFT:
-        return (uint32_t)sim->ring_shift;
-    case NCE_PREG_TEMP_TRIP:
-        return (uint32_t)sim->trip_mc;
     default:
         return 0;
     }
@@ -199,10 +208,35 @@ static void write_ring_entries(nce_psim *sim, uint32_t value)
     sim->head = sim->tail = 0;
 }
 
+static void write_heat(nce_psim *sim, uint32_t offset, uint32_t value)
+{
+    switch (offset) {
+    case NCE_PREG_FAN_TARGET:
+        sim->fan_target = clamp(value, 20000);
+        break;
+    case NCE_PREG_TEC:
+        sim->tec_ma = clamp(value, 2000);
+        break;
+    case NCE_PREG_THROTTLE:
+        sim->throttle_ppm = clamp(value, 1000000);
+        break;
+    case NCE_PREG_RING_SHIFT:
+        sim->ring_shift = clamp_signed(value, 2000000);
+        sim->optics_changed = true;
+        break;
+    case NCE_PREG_TEMP_TRIP:
+        sim->trip_mc = clamp_signed(value, 105000);
+        break;
+    default:
+        break;
+    }
+}
+
 bool nce_psim_write_register(nce_psim *sim, uint32_t offset, uint32_t value)
 {
     if (offset >= NCE_PREG_LANE && offset < NCE_PREG_LANE + 0x100) write_lane(sim, offset, value);
     if (offset >= NCE_PREG_RAIL && offset < NCE_PREG_RAIL + 0x60) write_rail(sim, offset, value);
+    if (offset >= NCE_PREG_TEMP0 && offset <= NCE_PREG_TEMP_TRIP) write_heat(sim, offset, value);
     switch (offset) {
     case NCE_PREG_SCRATCH:
         sim->scratch = value;
@@ -232,22 +266,6 @@ bool nce_psim_write_register(nce_psim *sim, uint32_t offset, uint32_t value)
         if (value >= sim->ring_entries) break;
         sim->tail = value;
         return true;
-    case NCE_PREG_FAN_TARGET:
-        sim->fan_target = clamp(value, 20000);
-        break;
-    case NCE_PREG_TEC:
-        sim->tec_ma = clamp(value, 2000);
-        break;
-    case NCE_PREG_THROTTLE:
-        sim->throttle_ppm = clamp(value, 1000000);
-        break;
-    case NCE_PREG_RING_SHIFT:
-        sim->ring_shift = clamp_signed(value, 2000000);
-        sim->optics_changed = true;
-        break;
-    case NCE_PREG_TEMP_TRIP:
-        sim->trip_mc = clamp_signed(value, 105000);
-        break;
     default:
         break;
     }

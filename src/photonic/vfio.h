@@ -47,6 +47,8 @@ nce_status nce_vfio_iommufd_map(nce_vfio_iommu *m, void *host, uint64_t bytes, u
 void nce_vfio_iommufd_unmap(nce_vfio_iommu *m, uint64_t bytes, uint64_t bus);
 void nce_vfio_close(nce_vfio_iommu *m);
 
+/* Reasons that sysfs can tell before the kernel is asked: bad address, no device, not bound to vfio-pci. */
+nce_status nce_vfio_check(nce_context *ctx, const nce_vfio_options *o);
 /* "cannot <what> <path>: <reason>; <advice>" as NCE_ERR_IO, by errno. */
 nce_status nce_vfio_refused(nce_context *ctx, const char *what, const char *path);
 /* DIR/bus/pci/devices/ADDRESS/NAME. */
