@@ -45,7 +45,7 @@ int main(void)
         uint64_t n = 0;
         for (; n < EVENTS; step++) {
             const size_t m = nce_snn_calendar_take(&c, step, out);
-            nce_snn_sort_events(out, m);
+            if (m > 1) nce_snn_sort_events(out, m);
             for (size_t i = 0; i < m; i++) {
                 nce_snn_event e = out[i];
                 sum += e.neuron;
