@@ -241,7 +241,7 @@ void nce_snn_collect_events(nce_snn *snn, uint64_t step, uint64_t end, unsigned 
     size_t n = 0;
     for (uint64_t s = step; s < end && snn->calendar.count > 0; s++)
         n += nce_snn_calendar_take(&snn->calendar, s, snn->due[parity] + n);
-    nce_snn_sort_events(snn->due[parity], n);
+    if (n > 1) nce_snn_sort_events(snn->due[parity], n);
     nce_snn_queue_release(&snn->queue, n);
     snn->applied += n;
     snn->n_due[parity] = n;

@@ -91,38 +91,6 @@ void nce_snn_calendar_clear(nce_snn_calendar *c, uint32_t capacity)
     c->count = 0;
 }
 
-bool nce_snn_calendar_insert(nce_snn_calendar *c, const nce_snn_event *event)
-{
-    const uint32_t i = c->free;
-    if (i == NONE) return false;
-    uint32_t *bucket = &c->bucket[event->step & (c->n_buckets - 1)];
-    c->free = c->nodes[i].next;
-    c->nodes[i] = (nce_snn_node){*event, *bucket};
-    *bucket = i;
-    c->count++;
-    return true;
-}
-
-size_t nce_snn_calendar_take(nce_snn_calendar *c, uint64_t step, nce_snn_event *out)
-{
-    size_t n = 0;
-    uint32_t *link = &c->bucket[step & (c->n_buckets - 1)];
-    while (*link != NONE) {
-        const uint32_t i = *link;
-        nce_snn_node *node = &c->nodes[i];
-        if (node->event.step != step) {
-            link = &node->next;
-            continue;
-        }
-        out[n++] = node->event;
-        *link = node->next;
-        node->next = c->free;
-        c->free = i;
-        c->count--;
-    }
-    return n;
-}
-
 static bool before(const nce_snn_event *a, const nce_snn_event *b)
 {
     if (a->step != b->step) return a->step < b->step;

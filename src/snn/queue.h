@@ -46,9 +46,39 @@ typedef struct nce_snn_calendar {
 nce_status nce_snn_calendar_init(nce_context *ctx, nce_snn_calendar *c, uint32_t capacity);
 void nce_snn_calendar_finish(nce_context *ctx, nce_snn_calendar *c);
 void nce_snn_calendar_clear(nce_snn_calendar *c, uint32_t capacity);
-bool nce_snn_calendar_insert(nce_snn_calendar *c, const nce_snn_event *event); /* false: full */
+
+static inline bool nce_snn_calendar_insert(nce_snn_calendar *c, const nce_snn_event *event) /* false: full */
+{
+    const uint32_t i = c->free;
+    if (i == UINT32_MAX) return false;
+    uint32_t *bucket = &c->bucket[event->step & (c->n_buckets - 1)];
+    c->free = c->nodes[i].next;
+    c->nodes[i] = (nce_snn_node){*event, *bucket};
+    *bucket = i;
+    c->count++;
+    return true;
+}
+
 /* Take all events of a step, in no particular order; out has room for all. */
-size_t nce_snn_calendar_take(nce_snn_calendar *c, uint64_t step, nce_snn_event *out);
+static inline size_t nce_snn_calendar_take(nce_snn_calendar *c, uint64_t step, nce_snn_event *out)
+{
+    size_t n = 0;
+    uint32_t *link = &c->bucket[step & (c->n_buckets - 1)];
+    while (*link != UINT32_MAX) {
+        const uint32_t i = *link;
+        nce_snn_node *node = &c->nodes[i];
+        if (node->event.step != step) {
+            link = &node->next;
+            continue;
+        }
+        out[n++] = node->event;
+        *link = node->next;
+        node->next = c->free;
+        c->free = i;
+        c->count--;
+    }
+    return n;
+}
 
 /* Order by step, neuron, amplitude. */
 void nce_snn_sort_events(nce_snn_event *events, size_t n);

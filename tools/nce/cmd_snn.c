@@ -125,8 +125,143 @@ static int bench(int argc, char **argv)
     return result;
 }
 
+/* ---- run and info ---- */
+
+typedef struct {
+    const char *path, *input, *spikes, *save, *reset, *precision;
+    float ms, dt;
+    uint32_t threads;
+    bool euler;
+} run_args;
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* A NIR graph (".nir"; still to be built) or a saved network. */
+static nce_status load(nce_context *ctx, const run_args *a, nce_snn **snn)
+{
+    nce_snn_nir_options nir = NCE_SNN_NIR_OPTIONS_INIT;
+    nce_snn_options o = NCE_SNN_OPTIONS_INIT;
+    o.n_threads = nir.n_threads = a->threads;
+    if (!ends_with(a->path, ".nir")) return nce_snn_load(ctx, a->path, &o, snn);
+    nir.dt = (double)a->dt;
+    nir.reset = strcmp(a->reset, "subtract") == 0 ? NCE_SNN_RESET_SUBTRACT : NCE_SNN_RESET_TO;
+    nir.method = a->euler ? NCE_SNN_EULER : NCE_SNN_EXACT;
+    nir.precision = strcmp(a->precision, "f64") == 0 ? NCE_SNN_F64 : NCE_SNN_F32;
+    return nce_snn_load_nir(ctx, a->path, &nir, snn);
+}
+
+/* Spikes of the first population, which is the first input of a NIR graph as a rule: "NAME=FILE" names another. */
+static nce_status give_input(nce_snn *snn, const char *input)
+{
+    char name[64];
+    uint32_t p = 0;
+    const char *equals = strchr(input, '=');
+    nce_status status = NCE_OK;
+    snprintf(name, sizeof name, "%.*s", equals != NULL ? (int)(equals - input < 63 ? equals - input : 63) : 5,
+             equals != NULL ? input : "input");
+    status = nce_snn_population_find(snn, name, &p);
+    return status == NCE_OK ? nce_snn_source_load(snn, p, equals != NULL ? equals + 1 : input) : status;
+}
+
+static int write_spikes(nce_snn *snn, const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (f == NULL) return nce_cmd_failed("%s: cannot be written", path);
+    for (uint32_t p = 0; p < nce_snn_n_populations(snn); p++) {
+        size_t n = 0;
+        if (nce_snn_spikes_read(snn, p, 0, 0, NULL, NULL, &n) != NCE_OK) continue;
+        for (size_t i = 0, left; i < n; i++) {
+            uint32_t neuron;
+            double time;
+            nce_snn_spikes_read(snn, p, i, 1, &neuron, &time, &left);
+            fprintf(f, "%s %" PRIu32 " %.4f\n", nce_snn_population_name(snn, p), neuron, time);
+        }
+    }
+    const bool bad = ferror(f) != 0;
+    if ((f != stdout && fclose(f) != 0) || bad) return nce_cmd_failed("%s: cannot be written", path);
+    return NCE_EXIT_OK;
+}
+
+static void describe(nce_snn *snn)
+{
+    nce_snn_statistics s = NCE_SNN_STATISTICS_INIT;
+    nce_snn_energy e = NCE_SNN_ENERGY_INIT;
+    uint64_t neurons = 0;
+    for (uint32_t p = 0; p < nce_snn_n_populations(snn); p++) {
+        printf("population %-3" PRIu32 " %-24s %10" PRIu32 " neurons\n", p, nce_snn_population_name(snn, p),
+               nce_snn_population_size(snn, p));
+        neurons += nce_snn_population_size(snn, p);
+    }
+    printf("%" PRIu64 " neurons, %" PRIu64 " synapses, dt %g ms, step %" PRIu64 "\n", neurons, nce_snn_n_synapses(snn),
+           nce_snn_dt(snn), nce_snn_step(snn));
+    if (nce_snn_statistics_read(snn, &s) != NCE_OK || nce_snn_energy_estimate(snn, &e) != NCE_OK) return;
+    printf("state %.2f MB\n", (double)s.state_bytes / 1e6);
+    if (s.steps == 0) return;
+    printf("spikes %" PRIu64 ", mean rate %.3f Hz, synaptic events %" PRIu64 ", updates %" PRIu64
+           " (%.1f %% skipped)\n",
+           s.spikes, s.mean_rate_hz, s.synaptic_events, s.neuron_updates,
+           100.0 * (double)s.updates_skipped / (double)(s.updates_skipped + s.neuron_updates + 1));
+    printf("slot sparsity %.4f, silent neurons %.4f, skippable channels %.4f\n", s.slot_sparsity, s.silent_share,
+           s.skippable_share);
+    printf("energy %.4g nJ against %.4g nJ dense (%.2g pJ a synaptic event, %.2g an update, %.2g a multiply-add)\n",
+           e.energy_pj / 1000, e.dense_energy_pj / 1000, e.pj_per_synop, e.pj_per_update, e.pj_per_mac);
+}
+
+static int run(int argc, char **argv, bool only_info)
+{
+    run_args a = {.reset = "zero", .precision = "f32", .ms = 1000, .threads = 0};
+    const nce_arg table[] = {
+        {"--ms", NCE_ARG_F32, &a.ms, 0.000001, 1e9, "T  model time to run"},
+        {"--input", NCE_ARG_TEXT, &a.input, 0, 0, "[NAME=]FILE  spikes of an input: 'neuron time_ms' a line"},
+        {"--spikes", NCE_ARG_TEXT, &a.spikes, 0, 0, "FILE  write recorded spikes ('-': standard output)"},
+        {"--save", NCE_ARG_TEXT, &a.save, 0, 0, "FILE  save the network with its state afterwards"},
+        {"--threads", NCE_ARG_U32, &a.threads, 0, 64, "N  threads; 0: by size"},
+        {"--dt", NCE_ARG_F32, &a.dt, 0, 1e6, "MS  step of a NIR graph; 0: 0.1"},
+        {"--reset", NCE_ARG_TEXT, &a.reset, 0, 0, "HOW  of a NIR graph: zero or subtract"},
+        {"--euler", NCE_ARG_FLAG, &a.euler, 0, 0, "forward Euler for a NIR graph (default: exact)"},
+        {"--precision", NCE_ARG_TEXT, &a.precision, 0, 0, "P  of a NIR graph: f32 or f64"},
+    };
+    const int code = nce_args_parse(only_info ? "snn info FILE" : "snn run FILE [options]", table,
+                                    sizeof table / sizeof *table, argc, argv, &a.path, 1);
+    if (code != NCE_EXIT_OK) return code < 0 ? NCE_EXIT_OK : code;
+    if (a.path == NULL) return nce_cmd_usage("snn %s needs a network file or a .nir graph", argv[0]);
+    nce_context *ctx;
+    nce_snn *snn = NULL;
+    int result = NCE_EXIT_OK;
+    nce_bar bar = {.label = "running"};
+    nce_status status = nce_context_create(NULL, &ctx);
+    if (status != NCE_OK) return nce_cmd_failed("no context: %s", nce_status_name(status));
+    status = load(ctx, &a, &snn);
+    if (status == NCE_OK && ends_with(a.path, ".nir")) status = nce_snn_build(snn, NULL, NULL);
+    if (status == NCE_OK && !only_info) {
+        if (a.input != NULL) status = give_input(snn, a.input);
+        if (status == NCE_OK)
+            status = nce_snn_run(snn, (uint64_t)((double)a.ms / nce_snn_dt(snn) + 0.5), nce_bar_progress, &bar);
+        nce_bar_finish(&bar);
+        if (status == NCE_OK && a.save != NULL) status = nce_snn_save(snn, a.save);
+        if (status == NCE_OK && a.spikes != NULL) result = write_spikes(snn, a.spikes);
+    }
+    if (status == NCE_OK && (a.spikes == NULL || strcmp(a.spikes, "-") != 0)) describe(snn);
+    if (status != NCE_OK) result = nce_cmd_failed("%s", nce_context_error(ctx));
+    nce_snn_destroy(snn);
+    nce_context_destroy(ctx);
+    return result;
+}
+
 int nce_cmd_snn(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "bench") == 0) return bench(argc - 1, argv + 1);
-    return nce_cmd_usage("snn needs one of: bench");
+    if (argc >= 2 && strcmp(argv[1], "run") == 0) return run(argc - 1, argv + 1, false);
+    if (argc >= 2 && strcmp(argv[1], "info") == 0) return run(argc - 1, argv + 1, true);
+    if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+        printf("usage: nce snn run FILE [options]     run a saved network or a NIR graph\n"
+               "       nce snn info FILE              describe one\n"
+               "       nce snn bench [options]        measure CUBA, COBA or the Potjans-Diesmann microcircuit\n");
+        return NCE_EXIT_OK;
+    }
+    return nce_cmd_usage("snn needs one of: run, info, bench; see nce snn --help");
 }
