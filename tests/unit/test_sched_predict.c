@@ -34,7 +34,8 @@ Test(sched_predict, the_network_ranks_and_knows_its_limits)
     nce_context *ctx;
     nce_predictor *p;
     nce_context_create(NULL, &ctx);
-    cr_assert_eq(nce_predictor_create(ctx, NCE_TEST_MODELS "/scheduler.gguf", &p), NCE_OK, "%s", nce_context_error(ctx));
+    cr_assert_eq(nce_predictor_create(ctx, NCE_TEST_MODELS "/scheduler.gguf", &p), NCE_OK, "%s",
+                 nce_context_error(ctx));
     double predicted[20], real[20];
     for (int i = 0; i < 20; i++) {
         real[i] = 0.05 * pow(1.4, i);
