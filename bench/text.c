@@ -1,5 +1,4 @@
-/* Speed of text: encode, decode and training, in MB of text per second: of this thread's CPU time, training of wall-clock time on all
- * threads.
+/* Speed of text: encoding, decoding and training in MB of text per second of CPU time; training also by the clock.
  *
  * text VOCABULARY FILE [seconds]: VOCABULARY is a GGUF file or a .tiktoken file (cut by llama-bpe's rules).  The median
  * of the passes over FILE is printed, and what a memcpy of the same text reaches, to compare machines by. */
@@ -128,8 +127,9 @@ int main(int argc, char **argv)
     measure(&s, "decode", decode, CLOCK_THREAD_CPUTIME_ID, seconds, (double)s.n);
     const size_t repeats = s.n < TRAIN_BYTES ? TRAIN_BYTES / s.n : 1;
     const double train_bytes = (double)s.n * (double)(repeats < 64 ? repeats : 64);
-    printf("train, wall-clock on %u threads, 32000 tokens, %.0f MB:\n", nce_context_threads(s.ctx), train_bytes / 1e6);
-    measure(&s, "", train, CLOCK_MONOTONIC, seconds, train_bytes);
+    printf("training on %u threads, 32000 tokens from %.0f MB:\n", nce_context_threads(s.ctx), train_bytes / 1e6);
+    measure(&s, "  clock", train, CLOCK_MONOTONIC, seconds, train_bytes);
+    measure(&s, "  CPU", train, CLOCK_PROCESS_CPUTIME_ID, seconds, train_bytes);
     nce_tokenizer_destroy(s.t);
     nce_context_destroy(s.ctx);
     free(s.text);

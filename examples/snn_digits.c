@@ -78,7 +78,8 @@ static nce_status feed(classifier *c, const char *path)
         const uint32_t polarity = e[2] >> 7, us = (uint32_t)(e[2] & 127) << 16 | (uint32_t)e[3] << 8 | e[4];
         const uint32_t neuron = (polarity * SIDE + e[1]) * SIDE + e[0];
         const double time = us / 1000;
-        if (e[0] < SIDE && e[1] < SIDE && time < STEPS) status = nce_snn_source_add(c->snn, c->input, 1, &neuron, &time);
+        if (e[0] < SIDE && e[1] < SIDE && time < STEPS)
+            status = nce_snn_source_add(c->snn, c->input, 1, &neuron, &time);
     }
     if (f != NULL) fclose(f);
     return status;

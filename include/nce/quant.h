@@ -73,26 +73,27 @@ NCE_API size_t nce_type_row_bytes(nce_type type, size_t n);
  * src  nce_type_row_bytes(type, n) bytes, any alignment, any content.     dst  n floats, not overlapping src.
  * Scales that are not finite give values that are not; integers and F64 are rounded to the nearest float.
  * Returns NCE_OK; NCE_ERR_INVALID (unknown type, n not a multiple of the block, NULL with n > 0);
- *         NCE_ERR_UNSUPPORTED (I2_S: its one scale belongs to the tensor, not to the rows).  dst is written only on NCE_OK.
+ *         NCE_ERR_UNSUPPORTED (I2_S: its one scale belongs to the tensor, not to the rows).  On failure dst
+ *         is as it was.
  * Any thread.  Since 0.1. */
 NCE_API nce_status nce_dequantize(nce_type type, const void *src, float *dst, size_t n);
 
-/* Quantize rows: the least weighted squared error that the search of docs/quantization.md finds.  Equal inputs give equal
- * bytes, on every machine.
+/* Quantize rows: the least weighted squared error that the search of docs/quantization.md finds.  Equal inputs give
+ * equal bytes, on every machine.
  *
  * src         [n_rows][n_per_row], finite.   n_per_row is a multiple of the block.  Values beyond the range of the type
  *             saturate (F16, BF16, integers; block types at the largest scale they can store); integers are rounded to
  *             the nearest, ties to even.
  * dst         [n_rows] rows of nce_type_row_bytes(type, n_per_row) bytes, not overlapping src, written only on NCE_OK.
- * importance  [n_per_row] finite weights >= 0 of the squared error of a column (an importance matrix holds them), or NULL:
- *             all equal.  Only their ratios within a block matter; a weight counts as at least 2^-20 of the block's
+ * importance  [n_per_row] finite weights >= 0 of the squared error of a column (an importance matrix holds them), or
+ *             NULL: all equal.  Only their ratios within a block matter; a weight counts as at least 2^-20 of the block's
  *             largest.  Plain numbers do not use them.
  * Returns NCE_OK; NCE_ERR_INVALID (unknown type, n_per_row not a multiple of the block, NULL with elements, n_rows *
  *         n_per_row overflows, a value that is not finite, a weight that is negative or not finite);
  *         NCE_ERR_UNSUPPORTED (a type that is not written: I2_S).
- * Any thread; allocates nothing, needs less than 32 KiB of stack.  Rows are independent: they may be spread over threads by
- * calling it for parts.  Since 0.1.
- * Method: Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982, with scales in place of levels. */
+ * Any thread; allocates nothing, needs less than 32 KiB of stack.  Rows are independent: they may be spread over
+ * threads by calling it for parts.  Since 0.1.
+ * Method: Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982, with scales for levels. */
 NCE_API nce_status nce_quantize(nce_type type, const float *src, void *dst, size_t n_rows, size_t n_per_row,
                                 const float *importance);
 

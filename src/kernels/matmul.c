@@ -24,6 +24,12 @@ static size_t act_bytes_ref(uint32_t block, size_t n_cols, size_t k)
     return (bytes + 64) / 64 * 64; /* 0 means overflow */
 }
 
+void nce_matmul_reference_act(const nce_act *a, const int8_t **codes, const float **scales)
+{
+    *codes = a->data;
+    *scales = (const float *)((const char *)a->data + codes_bytes(a));
+}
+
 static float quantize_block(const float *x, size_t n, int8_t *q)
 {
     uint32_t amax_bits = 0;

@@ -1,5 +1,5 @@
-/* Reading and writing the little-endian words of the file formats, at any alignment, on any host, and the eight-bit scale
- * formats.  Half precision is in half.h. */
+/* Reading and writing the little-endian words of the file formats, at any alignment, on any host, and the eight-bit
+ * scale formats.  Half precision is in half.h. */
 #ifndef NCE_SRC_TYPES_BITS_H
 #define NCE_SRC_TYPES_BITS_H
 #include "src/kernels/half.h"

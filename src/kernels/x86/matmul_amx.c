@@ -10,7 +10,7 @@
 #include "src/kernels/x86/matmul_avx512.h"
 #include "src/kernels/x86/matmul_amx.h"
 
-enum { TILE = 16, FROM_COLUMNS = 12, PLANE_LINES = 64, PLANES_BYTES = 4 * 64 * (2 + 8 + 2 * PLANE_LINES) };
+enum { TILE = 16, FROM_COLUMNS = 33, PLANE_LINES = 64, PLANES_BYTES = 4 * 64 * (2 + 8 + 2 * PLANE_LINES) };
 /* Tile registers: sums, activations, weights.  Macros, because the intrinsics paste the number. */
 #define C0 0
 #define C1 1

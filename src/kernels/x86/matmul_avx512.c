@@ -129,7 +129,8 @@ void nce_expand_avx512(const nce_type_info *type, const uint8_t *w, size_t row_b
         nce_panel_expand_any(type, w, row_bytes, n_blocks, nce_panel_offset(nce_panel_kind_of(type)), panel);
 }
 
-/* Blocks here are those of the file, pieces those of the activations. */
+/* Many columns: a segment of all rows, then the next, so that the activations of the segment stay in L2.  Blocks here
+ * are those of the file, pieces those of the activations. */
 static void product_panels(const job *j)
 {
     const nce_act *a = j->a;
@@ -154,6 +155,38 @@ static void product_panels(const job *j)
     }
 }
 
+/* Few columns: all segments of 16 rows, then the next 16, in the order of the file, with its linear prefetch between the
+ * expansions of a few blocks. */
+static void product_panels_few(const job *j)
+{
+    const nce_act *a = j->a;
+    const size_t block = j->type->block, bytes = j->type->block_bytes, n_blocks = a->k / block,
+                 pieces = block / a->block;
+    const size_t per_segment = NCE_SEGMENT / block, step = pieces * nce_panel_block_bytes(j->v.kind);
+    const size_t n_groups = nce_act_groups(a->n_cols), words = nce_act_words(a->block, a->n_cols);
+    const size_t at_once = bytes < 128 ? 128 / bytes : 1;
+    for (size_t r = 0; r < j->n_rows; r += TILE) {
+        const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
+        const uint8_t *const tile = j->w + r * j->row_bytes, *ahead = tile + AHEAD_BYTES;
+        for (size_t b = 0; b < n_blocks; b += per_segment) {
+            const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
+            for (size_t i = 0; i < nb; i += at_once) {
+                const size_t n = nb - i < at_once ? nb - i : at_once;
+                for (const uint8_t *const end = ahead + TILE * n * bytes; ahead < end; ahead += 64)
+                    prefetch_l2(ahead);
+                nce_expand_avx512(j->type, tile + (b + i) * bytes, j->row_bytes, n_rows, n, j->pad,
+                                  j->panel + i * step);
+            }
+            for (size_t g = 0; g < n_groups; g++) {
+                const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
+                nce_tiles_avx512[n][j->v.kind](j->panel, nce_act_at(a, c0, n, b * pieces), words, nb * pieces,
+                                               j->y + c0 * j->ld_y + r, j->ld_y, (__mmask16)((1u << n_rows) - 1),
+                                               b == 0);
+            }
+        }
+    }
+}
+
 void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
                         float *y, size_t ld_y, void *scratch)
 {
@@ -165,6 +198,8 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
     j.v.kind = nce_panel_kind_avx512(type);
     if (j.v.inplace != NULL && a->n_cols <= NCE_FEW)
         product_in_place(&j);
+    else if (a->n_cols <= NCE_FEW)
+        product_panels_few(&j);
     else
         product_panels(&j);
 }
