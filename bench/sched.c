@@ -1,5 +1,4 @@
-/* Speed of the scheduler: shortest paths (beside igraph when it is there, same graphs, same run), assignment, hashing and
- * placement.  Thread CPU time; medians, and p99 where a decision is timed one by one. */
+/* Shortest paths beside igraph: same graphs, same run, thread CPU time, medians.  The other parts: nce sched bench. */
 #include "tests/sched/oracle.h"
 #include <string.h>
 #include <time.h>
@@ -125,134 +124,10 @@ static void bench_routes(void)
     }
 }
 
-/* ---- assignment ---- */
-
-static void bench_assign(void)
-{
-    static const struct {
-        uint32_t n, m;
-    } sizes[] = {{16, 4}, {64, 8}, {256, 16}, {1024, 32}};
-    rng random = {2};
-    nce_assigner *a;
-    EXPECT(nce_assigner_create(ctx, &a) == NCE_OK, "assigner");
-    puts("assignment, us: random costs, median of 51 batches (exact; greedy with the gap it reports)");
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        const uint32_t n = sizes[k].n, m = sizes[k].m;
-        double exact[51], greedy[51], gap = 0, *cost = malloc((size_t)n * m * sizeof *cost);
-        uint32_t capacity[64];
-        for (uint32_t j = 0; j < m; j++)
-            capacity[j] = (n + m - 1) / m + n / m / 4;
-        for (int i = 0; i < 51; i++) {
-            nce_assign_problem p = NCE_ASSIGN_PROBLEM_INIT;
-            nce_assignment x = NCE_ASSIGNMENT_INIT;
-            for (size_t c = 0; c < (size_t)n * m; c++)
-                cost[c] = rng_below(&random, 10000) * 1e-3;
-            p.n_requests = n;
-            p.n_nodes = m;
-            p.cost = cost;
-            p.capacity = capacity;
-            p.method = NCE_ASSIGN_EXACT;
-            double t = cpu_us();
-            EXPECT(nce_assigner_solve(a, &p, &x) == NCE_OK, "solve");
-            exact[i] = cpu_us() - t;
-            p.method = NCE_ASSIGN_GREEDY;
-            t = cpu_us();
-            EXPECT(nce_assigner_solve(a, &p, &x) == NCE_OK, "solve");
-            greedy[i] = cpu_us() - t;
-            gap += (x.cost / x.bound - 1) / 51;
-        }
-        printf("  %4u x %2u: exact %.1f, greedy %.1f (gap %.1f %%)\n", n, m, quantile(exact, 51, 0.5),
-               quantile(greedy, 51, 0.5), 100 * gap);
-        free(cost);
-    }
-    nce_assigner_destroy(a);
-}
-
-/* ---- placement ---- */
-
-enum { NODES = 64, DECISIONS = 2000, BLOCKS_KNOWN = 1 << 20, MAX_TOKENS = 32768 };
-
-/* A directory of a million blocks, 64 nodes of uneven load, prompts of which nodes hold prefixes of all lengths. */
-static void bench_place(uint32_t block_tokens)
-{
-    static int32_t tokens[MAX_TOKENS];
-    static nce_block_hash names[MAX_TOKENS / 16];
-    static double decide[DECISIONS], hash[DECISIONS], both[DECISIONS];
-    rng random = {3};
-    nce_kv_directory *d;
-    nce_placer *p;
-    nce_block_hasher *h;
-    nce_block_hash root;
-    nce_block_hasher_options ho = NCE_BLOCK_HASHER_OPTIONS_INIT;
-    nce_node_profile profile = NCE_NODE_PROFILE_INIT;
-    ho.block_tokens = block_tokens;
-    profile.block_s = 0.03;
-    EXPECT(nce_kv_directory_create(ctx, NULL, &d) == NCE_OK && nce_placer_create(d, ctx, NULL, &p) == NCE_OK &&
-               nce_block_hasher_create(ctx, &ho, &h) == NCE_OK && nce_block_hasher_root(h, NULL, 0, &root) == NCE_OK,
-           "%s", nce_context_error(ctx));
-    for (uint32_t i = 0; i < BLOCKS_KNOWN; i++) {
-        const nce_block_hash b = {rng_next(&random), rng_next(&random)};
-        nce_kv_directory_publish(d, rng_below(&random, NODES), &b, 1);
-    }
-    for (uint32_t k = 0; k < NODES; k++) {
-        nce_placer_set_node(p, k, &profile);
-        nce_placer_set_load(p, k, rng_unit(&random) * 10, SIZE_MAX);
-    }
-    for (size_t n_tokens = 2048; n_tokens <= MAX_TOKENS; n_tokens *= 4) {
-        for (int i = 0; i < DECISIONS; i++) {
-            size_t n;
-            nce_place_query q = NCE_PLACE_QUERY_INIT;
-            nce_placement x = NCE_PLACEMENT_INIT;
-            for (size_t k = 0; k < n_tokens; k++)
-                tokens[k] = (int32_t)rng_below(&random, 32000);
-            double t = cpu_us();
-            nce_block_hasher_run(h, &root, tokens, n_tokens, names, &n);
-            hash[i] = cpu_us() - t;
-            for (uint32_t k = 0; k < NODES; k++)
-                nce_kv_directory_publish(d, k, names, n * k / NODES);
-            q.blocks = names;
-            q.n_blocks = n;
-            t = cpu_us();
-            EXPECT(nce_placer_place(p, &q, &x) == NCE_OK && x.node != NCE_NO_NODE, "%s", nce_context_error(ctx));
-            decide[i] = cpu_us() - t;
-            both[i] = hash[i] + decide[i];
-            for (uint32_t k = 0; k < NODES; k++)
-                nce_kv_directory_drop(d, k, names, n);
-        }
-        printf("  %5zu tokens in blocks of %u: hashing p50 %.1f, decision p50 %.1f p99 %.1f, together p99 %.1f\n",
-               n_tokens, block_tokens, quantile(hash, DECISIONS, 0.5), quantile(decide, DECISIONS, 0.5),
-               quantile(decide, DECISIONS, 0.99), quantile(both, DECISIONS, 0.99));
-    }
-    nce_block_hasher_destroy(h);
-    nce_placer_destroy(p);
-    nce_kv_directory_destroy(d);
-}
-
-static void bench_histogram(void)
-{
-    enum { N = 2000000 };
-    nce_histogram *h;
-    EXPECT(nce_histogram_create(ctx, NULL, 0, &h) == NCE_OK, "histogram");
-    rng random = {4};
-    double values[256];
-    for (int i = 0; i < 256; i++)
-        values[i] = rng_unit(&random);
-    const double t = cpu_us();
-    for (int i = 0; i < N; i++)
-        nce_histogram_observe(h, values[i & 255]);
-    printf("histogram: %.1f ns an observation\n", (cpu_us() - t) * 1e3 / N);
-    nce_histogram_destroy(h);
-}
-
 int main(void)
 {
     EXPECT(nce_context_create(NULL, &ctx) == NCE_OK, "context");
     bench_routes();
-    bench_assign();
-    printf("placement, us: %d nodes, directory of 2^20 blocks, %d decisions\n", NODES, DECISIONS);
-    bench_place(64);
-    bench_place(16);
-    bench_histogram();
     nce_context_destroy(ctx);
     return 0;
 }

@@ -73,8 +73,10 @@ typedef struct nce_scheduler_options {
     /* Called on the scheduler's thread (simulated: in the call that moves time) without locks held; may call the
      * scheduler.  dispatch may be NULL only on the simulated clock. */
     void (*dispatch)(void *user, const nce_dispatch *dispatch);
-    void (*ended)(void *user, const nce_job_info *job); /* done, cancelled or expired; may be NULL */
-    /* Likely next prefix: the prompt just ended is likely to be continued.  Advice only.  May be NULL. */
+    /* Done, cancelled or expired; may be NULL.  Not called when memory has run out: nce_scheduler_poll still tells. */
+    void (*ended)(void *user, const nce_job_info *job);
+    /* The chain head that has usually followed the one just submitted, when no node holds it: bring it to this node if
+       there is nothing better to do.  Advice only.  May be NULL. */
     void (*prefetch)(void *user, uint32_t node, const nce_block_hash *blocks, size_t n);
     /* Energy used so far in joules; false when there is no meter now.  NULL: none, and nothing about energy is said. */
     bool (*energy)(void *user, double *joules);

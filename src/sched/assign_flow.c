@@ -8,7 +8,7 @@
  * Orlin, Network Flows, section 9.7.) */
 #include "src/sched/assign.h"
 
-enum { NOBODY = UINT32_MAX };
+#define NOBODY UINT32_MAX
 
 static void leave(nce_assigner *a, uint32_t r, uint32_t i)
 {

@@ -61,7 +61,6 @@ void nce_kv_use(nce_kv_cache *c, uint32_t entry, size_t depth, bool hit)
         e->rank = (nce_kv_rank){c->inflation + count, now, deep};
         break;
     case NCE_KV_SLRU:
-        /* A block that overflows the segment in this very call stays protected by its rank until its next use. */
         e->rank = (nce_kv_rank){hit || e->listed, now, deep};
         if (hit) protect(c, entry);
         return;

@@ -79,7 +79,7 @@ static nce_status make_room(nce_router *r, size_t n)
 {
     nce_status status = nce_grow(r->ctx, (void **)&r->found, &r->found_capacity, r->n_found + 1, sizeof *r->found);
     if (status == NCE_OK)
-        status = nce_grow(r->ctx, (void **)&r->links, &r->links_capacity, r->n_links + n, sizeof *r->links);
+        status = nce_grow(r->ctx, (void **)&r->links, &r->links_capacity, r->n_links + n + 1, sizeof *r->links);
     if (status == NCE_OK)
         status =
             nce_grow(r->ctx, (void **)&r->vertices, &r->vertices_capacity, r->n_vertices + n + 1, sizeof *r->vertices);

@@ -145,9 +145,11 @@ nce_status nce_trace_read(nce_context *ctx, const char *name, const char *text, 
     if (trace == NULL) return nce_fail_nomem(ctx, sizeof *trace);
     trace->ctx = ctx;
     reader r = {.trace = trace, .name = name, .text = {text, text + size, 1}};
-    nce_status status = NCE_OK;
+    /* Room for a block even if none comes: places in the array are computed for requests without blocks too. */
+    nce_status status = nce_grow(ctx, (void **)&trace->blocks, &r.block_capacity, 1, sizeof *trace->blocks);
     nce_text_space(&r.text);
-    if (format == NCE_TRACE_AZURE && !nce_text_word(&r.text, "TIMESTAMP,ContextTokens,GeneratedTokens"))
+    if (status == NCE_OK && format == NCE_TRACE_AZURE &&
+        !nce_text_word(&r.text, "TIMESTAMP,ContextTokens,GeneratedTokens"))
         status = bad(&r, "the header TIMESTAMP,ContextTokens,GeneratedTokens is missing");
     for (nce_text_space(&r.text); status == NCE_OK && r.text.at < r.text.end; nce_text_space(&r.text))
         status = format == NCE_TRACE_AZURE ? read_row(&r) : read_object(&r);

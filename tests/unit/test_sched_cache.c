@@ -80,6 +80,7 @@ Test(sched_cache, names_chain_and_separate)
         cr_assert_neq(changed[i].lo, whole[i].lo, "block %d follows a changed one", i);
     nce_block_hasher_root(other, NULL, 0, &salted);
     cr_assert_neq(root.lo, salted.lo, "another type of cached values");
+    nce_block_hasher_destroy(other);
     o.block_tokens = 9;
     cr_assert_eq(nce_block_hasher_create(ctx, &o, &other), NCE_ERR_INVALID);
     cr_assert_null(other);

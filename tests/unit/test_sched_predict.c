@@ -10,8 +10,8 @@ static unsigned char file[4096];
 
 static size_t load(void)
 {
-    FILE *f = fopen(NCE_SCHEDULER_GGUF, "rb");
-    cr_assert_not_null(f, "%s", NCE_SCHEDULER_GGUF);
+    FILE *f = fopen(NCE_TEST_MODELS "/scheduler.gguf", "rb");
+    cr_assert_not_null(f, "%s", NCE_TEST_MODELS "/scheduler.gguf");
     const size_t n = fread(file, 1, sizeof file, f);
     fclose(f);
     cr_assert(n > 1000 && n < sizeof file);
@@ -34,7 +34,8 @@ Test(sched_predict, the_network_ranks_and_knows_its_limits)
     nce_context *ctx;
     nce_predictor *p;
     nce_context_create(NULL, &ctx);
-    cr_assert_eq(nce_predictor_create(ctx, NCE_SCHEDULER_GGUF, &p), NCE_OK, "%s", nce_context_error(ctx));
+    cr_assert_eq(nce_predictor_create(ctx, NCE_TEST_MODELS "/scheduler.gguf", &p), NCE_OK, "%s",
+                 nce_context_error(ctx));
     double predicted[20], real[20];
     for (int i = 0; i < 20; i++) {
         real[i] = 0.05 * pow(1.4, i);

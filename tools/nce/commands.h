@@ -10,6 +10,9 @@ NCE_COMMAND(quantize, "make the weights of a model smaller")
 NCE_COMMAND(photonic, "look at, tune, measure or heat a photonic device")
 #endif
 NCE_COMMAND(run, "continue a prompt")
+#ifdef NCE_TOOL_SCHED
+NCE_COMMAND(sched, "route, assign, replay: the scheduler")
+#endif
 NCE_COMMAND(synth, "make a model of random weights in a real shape")
 NCE_COMMAND(tokenize, "token ids of a text")
 NCE_COMMAND(train_tokenizer, "learn a vocabulary from text files")
