@@ -86,7 +86,7 @@ static void draw_shape(check *c, attn_case *a)
     s->n_group = (uint32_t)ONE_OF(c, 1, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 12, 40);
     s->scale = 1.0f / sqrtf((float)s->n_dk) * (check_random(c) % 4 ? 1.0f : 20.0f);
     if (check_random(c) % 3 == 0) s->window = (uint32_t)check_between(c, 1, 700);
-    if (check_random(c) % 3 == 0) s->cap = 30.0f;
+    if (check_random(c) % 3 == 0) s->cap = 20.0f + 15.0f * check_uniform(c);
     s->type_k = types[check_random(c) % 5];
     s->type_v = check_random(c) % 3 ? s->type_k : types[check_random(c) % 5];
     for (uint32_t h = 0; h < s->n_kv_heads * s->n_group; h++)
