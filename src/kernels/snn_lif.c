@@ -35,6 +35,12 @@ static inline double scale_f64(double p, double t)
 #define MASK bool
 #define GT(x, y) ((x) > (y))
 #define BLEND(m, no, yes) ((m) ? (yes) : (no))
+#define RVEC uint16_t
+#define RLOAD(p) (*(p))
+#define RSTORE(p, r) (*(p) = (uint16_t)(r))
+#define RSET1(n) (n)
+#define RBUSY(r) ((r) != 0)
+#define RSTEP(r, fired, n) ((fired) ? (n) : (r) > 0 ? (r)-1 : 0)
 #define BITS(m) ((unsigned)(m))
 
 #define REAL float

@@ -16,6 +16,12 @@
 #undef GT
 #undef BLEND
 #undef BITS
+#undef RVEC
+#undef RLOAD
+#undef RSTORE
+#undef RSET1
+#undef RBUSY
+#undef RSTEP
 #undef SCALE
 #undef ROUND_TO_INT
 #undef X_MAX

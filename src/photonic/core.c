@@ -158,20 +158,53 @@ void nce_core_probe(const nce_optical_core *core, uint32_t l, uint64_t reading, 
     iq[1] = convert(core, (lit ? lane->sine[residue] : 0.0) + core->noise * noise[1]);
 }
 
-/* Sixteen independent sums: the compiler turns the inner loop into vector code on every ISA. */
+/* Vectors of the compiler, any ISA: sixteen products fit int16 (the largest is 2^14), sums need int32. */
+typedef int8_t bytes16 __attribute__((vector_size(16)));
+typedef int16_t shorts16 __attribute__((vector_size(32)));
+typedef int32_t words16 __attribute__((vector_size(64)));
+
 static int32_t dot(const int8_t *w, const int8_t *x, uint32_t n)
 {
-    enum { LANES = 16 };
-    int32_t sum[LANES] = {0}, total = 0;
+    words16 sum = {0};
+    int32_t total = 0;
     uint32_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++)
-            sum[l] += (int16_t)((int16_t)w[i + (uint32_t)l] * (int16_t)x[i + (uint32_t)l]);
+    for (; i + 16 <= n; i += 16) {
+        bytes16 a, b;
+        memcpy(&a, w + i, 16);
+        memcpy(&b, x + i, 16);
+        const shorts16 product = __builtin_convertvector(a, shorts16) * __builtin_convertvector(b, shorts16);
+        sum += __builtin_convertvector(product, words16);
+    }
     for (; i < n; i++)
         total += w[i] * x[i];
-    for (int l = 0; l < LANES; l++)
+    for (int l = 0; l < 16; l++)
         total += sum[l];
     return total;
+}
+
+void nce_core_column_sums(const int8_t *w, size_t ld_w, size_t n_rows, size_t n, int32_t *sums)
+{
+    enum { GROUP = 255 }; /* rows whose sum fits int16: 255 * 128 < 2^15 */
+    memset(sums, 0, n * sizeof *sums);
+    for (size_t from = 0; from < n_rows; from += GROUP) {
+        const size_t to = n_rows - from < GROUP ? n_rows : from + GROUP;
+        size_t i = 0;
+        for (; i + 16 <= n; i += 16) {
+            shorts16 sum = {0};
+            words16 total;
+            for (size_t r = from; r < to; r++) {
+                bytes16 a;
+                memcpy(&a, w + r * ld_w + i, 16);
+                sum += __builtin_convertvector(a, shorts16);
+            }
+            memcpy(&total, sums + i, sizeof total);
+            total += __builtin_convertvector(sum, words16);
+            memcpy(sums + i, &total, sizeof total);
+        }
+        for (; i < n; i++)
+            for (size_t r = from; r < to; r++)
+                sums[i] += w[r * ld_w + i];
+    }
 }
 
 void nce_core_dots(const int8_t *w, size_t ld_w, const int8_t *x, size_t n_rows, size_t n_blocks, uint32_t length,

@@ -61,4 +61,7 @@ void nce_core_probe(const nce_optical_core *core, uint32_t lane, uint64_t readin
 void nce_core_dots(const int8_t *w, size_t ld_w, const int8_t *x, size_t n_rows, size_t n_blocks, uint32_t length,
                    int32_t *y);
 
+/* sums[i] = sum over rows r of w[r*ld_w + i], i < n; fewer than 2^24 rows. */
+void nce_core_column_sums(const int8_t *w, size_t ld_w, size_t n_rows, size_t n, int32_t *sums);
+
 #endif

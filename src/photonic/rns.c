@@ -44,19 +44,27 @@ bool nce_rns_decode(const uint8_t residues[NCE_RNS_LANES], uint32_t length, int3
     return true;
 }
 
-/* Mixed-radix (Garner) reconstruction over any subset: needs no weights and no number above the product. */
+/* inverse[j][i]: the number whose product with modulus j is 1 modulo modulus i. */
+static const uint8_t inverse[NCE_RNS_LANES][NCE_RNS_LANES] = {
+    {0, 17, 4, 10, 26, 18, 27}, {5, 0, 12, 20, 24, 27, 7}, {16, 12, 0, 13, 7, 5, 9},  {12, 6, 13, 0, 14, 23, 19},
+    {2, 4, 19, 14, 0, 15, 21},  {8, 3, 21, 7, 15, 0, 31},  {3, 18, 18, 11, 10, 1, 0},
+};
+
+/* Mixed-radix (Garner) reconstruction over any subset: value = d0 + d1 m0 + d2 m0 m1 + ..., no number above the product. */
 bool nce_rns_decode_lanes(const uint8_t residues[NCE_RNS_LANES], uint32_t lanes, uint32_t length, int32_t *y)
 {
     if ((lanes & NCE_RNS_ALL) == NCE_RNS_ALL) return nce_rns_decode(residues, length, y);
     if (__builtin_popcount(lanes & NCE_RNS_ALL) < NCE_RNS_LANES - 1 || !in_range(residues, lanes)) return false;
     int64_t value = 0, product = 1;
+    uint32_t digit[NCE_RNS_LANES];
     for (int i = 0; i < NCE_RNS_LANES; i++) {
         if (!(lanes >> i & 1)) continue;
-        const int64_t m = nce_rns_moduli[i];
-        int64_t digit = 0; /* of weight `product`: at most 31 steps find it */
-        while ((value + digit * product) % m != residues[i])
-            digit++;
-        value += digit * product;
+        const uint32_t m = nce_rns_moduli[i];
+        uint32_t d = residues[i];
+        for (int j = 0; j < i; j++)
+            if (lanes >> j & 1) d = (d + 2 * m - digit[j]) * inverse[j][i] % m; /* digits are below 32 <= 2 m */
+        digit[i] = d;
+        value += d * product;
         product *= m;
     }
     if (value > product / 2) value -= product;

@@ -150,6 +150,7 @@ void nce_snn_refresh_coefficients(nce_snn *snn, nce_snn_population *p)
         nce_snn_coefficients(snn, p, i < p->n ? (uint32_t)i : 0, coef);
         for (size_t k = 0; k < NCE_SNN_COEF_COUNT; k++)
             snn->engine->set(p->coefs, k * padded + i, coef[k]);
+        p->n_ref[i] = (uint16_t)coef[NCE_SNN_COEF_NREF];
     }
     if (p->decay != NULL) prepare_decay(snn, p);
     snn->engine->bind(snn, p);
@@ -160,7 +161,9 @@ nce_status nce_snn_prepare_population(nce_snn *snn, nce_snn_population *p)
     const size_t padded = (size_t)p->n_blocks * NCE_SNN_LANES;
     if (p->each_set) {
         p->coefs = nce_alloc_array(snn->ctx, padded * NCE_SNN_COEF_COUNT, snn->engine->real_bytes);
-        if (p->coefs == NULL) return nce_fail_nomem(snn->ctx, padded * NCE_SNN_COEF_COUNT * snn->engine->real_bytes);
+        if (p->n_ref == NULL) p->n_ref = nce_alloc_array(snn->ctx, padded, sizeof *p->n_ref);
+        if (p->coefs == NULL || p->n_ref == NULL)
+            return nce_fail_nomem(snn->ctx, padded * NCE_SNN_COEF_COUNT * snn->engine->real_bytes);
     }
     if (linear_model(p) && p->o.model != NCE_SNN_IF && p->o.drive != NCE_SNN_CLOCK && p->decay == NULL) {
         p->decay = nce_alloc_array(snn->ctx, NCE_SNN_TABLE + 1, sizeof *p->decay);

@@ -8,9 +8,10 @@ static inline REAL *NAME(cell)(nce_snn *snn, uint32_t ring_block, uint32_t recep
            (step & (snn->n_slots - 1)) * NCE_SNN_LANES;
 }
 
-static inline uint8_t *NAME(mark)(nce_snn *snn, uint32_t ring_block, uint64_t step)
+/* Marks of a ring block in the slot of a step, one for each receptor. */
+static inline uint8_t *NAME(marks)(nce_snn *snn, uint32_t ring_block, uint64_t step)
 {
-    return snn->touched + (step & (snn->n_slots - 1)) * snn->n_rings + ring_block;
+    return snn->touched + ((step & (snn->n_slots - 1)) * snn->n_rings + ring_block) * snn->n_receptors;
 }
 
 static double NAME(get)(const void *array, size_t i)
@@ -31,7 +32,7 @@ static void NAME(bind)(nce_snn *snn, nce_snn_population *p)
     p->args.ARGS.v = (REAL *)snn->v + p->first;
     p->args.ARGS.s0 = (REAL *)snn->s0 + p->first;
     p->args.ARGS.s1 = (REAL *)snn->s1 + p->first;
-    p->args.ARGS.ref = (REAL *)snn->ref + p->first;
+    p->args.ARGS.ref = snn->ref + p->first;
     p->args.ARGS.ring = NAME(cell)(snn, p->first_ring, 0, 0);
     for (size_t k = 0; k < NCE_SNN_COEF_COUNT; k++) {
         p->args.ARGS.coef[k] = (REAL)p->coef[k];
@@ -49,6 +50,11 @@ static void NAME(bind)(nce_snn *snn, nce_snn_population *p)
                         : p->o.synapse == NCE_SNN_CONDUCTANCE ? NCE_SNN_LIF_COND
                         : snn->n_receptors == 2               ? NCE_SNN_LIF_EXP2
                                                               : NCE_SNN_LIF_EXP1;
+    p->args.ARGS.touched = snn->marks ? NAME(marks)(snn, p->first_ring, 0) : NULL;
+    p->args.ARGS.touched_slot = (size_t)snn->n_rings * snn->n_receptors;
+    p->args.ARGS.n_receptors = snn->n_receptors;
+    p->args.ARGS.n_ref = (uint16_t)p->coef[NCE_SNN_COEF_NREF];
+    p->args.ARGS.n_ref_each = p->n_ref;
     p->args.ARGS.each_set = p->coefs != NULL;
     p->args.ARGS.subtract = p->o.reset == NCE_SNN_RESET_SUBTRACT;
     p->args.ARGS.current_first = p->o.flags & NCE_SNN_CURRENT_FIRST;
@@ -87,7 +93,7 @@ static bool NAME(may_fire)(const nce_snn *snn, const nce_snn_population *p, uint
     const size_t first = (size_t)p->first + (size_t)block * NCE_SNN_LANES;
     const REAL *v = (const REAL *)snn->v + first, *s0 = (const REAL *)snn->s0 + first,
                *s1 = (const REAL *)snn->s1 + first;
-    const REAL *ref = (const REAL *)snn->ref + first;
+    const uint16_t *ref = snn->ref + first;
     const REAL bound = (REAL)p->v_bound, rest = (REAL)(p->o.e_l + p->o.r_m * p->o.i_e), r = (REAL)p->o.r_m;
     unsigned any = 0;
     for (int i = 0; i < NCE_SNN_LANES; i++) {
@@ -110,15 +116,18 @@ static void NAME(wake)(nce_snn *snn, nce_snn_population *p, uint32_t first, uint
 static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
                                  uint32_t end, uint32_t *fired)
 {
-    uint8_t *touched = NAME(mark)(snn, p->first_ring, step), *active = snn->active + p->first_ring;
+    const uint8_t *touched = NAME(marks)(snn, p->first_ring, step);
+    uint8_t *active = snn->active + p->first_ring;
     uint64_t *seen = snn->seen + p->first_ring;
     uint32_t n = 0, *due = part->due_blocks;
+    const bool two = snn->n_receptors == 2;
     for (uint32_t b = first; b < end;) {
-        uint64_t t, a;
+        uint64_t t, u = 0, a;
         if (end - b >= 8) { /* eight sleepers at a time */
-            memcpy(&t, touched + b, 8);
+            memcpy(&t, touched + (size_t)b * snn->n_receptors, 8);
+            if (two) memcpy(&u, touched + (size_t)b * 2 + 8, 8);
             memcpy(&a, active + b, 8);
-            if ((t | a) == 0) {
+            if ((t | u | a) == 0) {
                 b += 8;
                 continue;
             }
@@ -126,8 +135,7 @@ static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_popul
         const uint32_t stop = end - b >= 8 ? b + 8 : end;
         for (; b < stop; b++) {
             due[n] = b;
-            n += (touched[b] | active[b]) != 0;
-            touched[b] = 0;
+            n += (two ? touched[2 * (size_t)b] | touched[2 * (size_t)b + 1] | active[b] : touched[b] | active[b]) != 0;
         }
     }
     for (uint32_t k = 0; k < n; k++) {
@@ -153,8 +161,9 @@ static size_t NAME(update_loihi)(nce_snn *snn, nce_snn_population *p, uint64_t s
     const int64_t keep_u = 4096 - (int64_t)p->o.decay_current, keep_v = 4096 - (int64_t)p->o.decay_voltage;
     const int64_t scale = (int64_t)p->o.weight_scale, v_th = (int64_t)(p->o.v_th + p->threshold_shift),
                   v_reset = (int64_t)p->o.v_reset;
-    const REAL n_ref = (REAL)p->coef[NCE_SNN_COEF_NREF];
-    REAL *v = (REAL *)snn->v + p->first, *u = (REAL *)snn->s0 + p->first, *ref = (REAL *)snn->ref + p->first;
+    const uint16_t n_ref = (uint16_t)p->coef[NCE_SNN_COEF_NREF];
+    REAL *v = (REAL *)snn->v + p->first, *u = (REAL *)snn->s0 + p->first;
+    uint16_t *ref = snn->ref + p->first;
     size_t count = 0;
     for (uint32_t i = first * NCE_SNN_LANES; i < end * NCE_SNN_LANES; i++) {
         REAL *in = NAME(cell)(snn, p->first_ring + i / NCE_SNN_LANES, 0, step) + i % NCE_SNN_LANES;
@@ -164,7 +173,7 @@ static size_t NAME(update_loihi)(nce_snn *snn, nce_snn_population *p, uint64_t s
         *in = 0;
         u[i] = (REAL)current;
         if (ref[i] > 0) {
-            ref[i] -= 1;
+            ref[i]--;
             continue;
         }
         if (next >= v_th && i < p->n) {
@@ -238,7 +247,8 @@ static size_t NAME(update_adex)(nce_snn *snn, nce_snn_population *p, uint64_t st
                                 uint32_t *fired)
 {
     const nce_snn_population_options *o = &p->o;
-    REAL *vs = (REAL *)snn->v + p->first, *ws = (REAL *)snn->s0 + p->first, *ref = (REAL *)snn->ref + p->first;
+    REAL *vs = (REAL *)snn->v + p->first, *ws = (REAL *)snn->s0 + p->first;
+    uint16_t *ref = snn->ref + p->first;
     const double h = snn->o.dt;
     size_t count = 0;
     for (uint32_t i = first * NCE_SNN_LANES; i < end * NCE_SNN_LANES; i++) {
@@ -250,13 +260,13 @@ static size_t NAME(update_adex)(nce_snn *snn, nce_snn_population *p, uint64_t st
         NAME(adex_slope)(o, v + h * dv[2], w + h * dw[2], current, &dv[3], &dw[3]);
         w += h / 6 * (dw[0] + 2 * dw[1] + 2 * dw[2] + dw[3]);
         if (ref[i] > 0)
-            ref[i] -= 1;
+            ref[i]--;
         else
             v += h / 6 * (dv[0] + 2 * dv[1] + 2 * dv[2] + dv[3]) + jump;
         if (v > o->v_peak) {
             v = o->v_reset;
             w += o->b;
-            ref[i] = (REAL)p->coef[NCE_SNN_COEF_NREF];
+            ref[i] = (uint16_t)p->coef[NCE_SNN_COEF_NREF];
             if (i < p->n) fired[count++] = p->first + i;
         }
         vs[i] = (REAL)v;
@@ -327,7 +337,7 @@ static void NAME(add)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uint
 {
     const uint32_t ring_block = p->first_ring + neuron / NCE_SNN_LANES;
     NAME(cell)(snn, ring_block, receptor, step)[neuron % NCE_SNN_LANES] += (REAL)x;
-    *NAME(mark)(snn, ring_block, step) = 1;
+    NAME(marks)(snn, ring_block, step)[receptor] = 1;
 }
 
 static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uint64_t step, double mv)
@@ -335,9 +345,9 @@ static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uin
     const uint32_t block = neuron / NCE_SNN_LANES;
     const size_t i = (size_t)p->first + neuron;
     if (p->event_driven) NAME(wake)(snn, p, block, block + 1, step);
-    const bool refractory = p->precise ? snn->ref_ms[i] > 0 : ((REAL *)snn->ref)[i] > 0;
+    const bool refractory = p->precise ? snn->ref_ms[i] > 0 : snn->ref[i] > 0;
     if (!refractory) ((REAL *)snn->v)[i] += (REAL)mv;
-    *NAME(mark)(snn, p->first_ring + block, step) = 1;
+    NAME(marks)(snn, p->first_ring + block, step)[0] = 1;
 }
 
 /* ---- deliveries ---- */
@@ -346,7 +356,7 @@ static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uin
     for (uint64_t e = begin; e < end; e++) {                                                                           \
         const uint32_t slot = ((uint32_t)step + (delay_of)) & mask;                                                    \
         ring[base[e] + slot * NCE_SNN_LANES] += weight[e];                                                             \
-        if (marks) snn->touched[(size_t)slot * snn->n_rings + (base[e] >> line_shift)] = 1;                            \
+        if (marks) snn->touched[(size_t)slot * lines + (base[e] >> line_shift)] = 1;                                   \
     }
 
 static inline __attribute__((always_inline)) void
@@ -355,7 +365,8 @@ NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_
     REAL *ring = snn->ring;
     const REAL *weight = part->weight;
     const uint32_t *base = part->base, mask = snn->n_slots - 1;
-    const unsigned line_shift = (unsigned)__builtin_ctz(snn->n_receptors * snn->n_slots * NCE_SNN_LANES);
+    const unsigned line_shift = (unsigned)__builtin_ctz(snn->n_slots * NCE_SNN_LANES); /* of block and receptor */
+    const size_t lines = (size_t)snn->n_rings * snn->n_receptors;
     if (part->delay8 != NULL) {
         DELIVER(part->delay8[e])
     } else if (part->delay16 != NULL) {
@@ -367,6 +378,17 @@ NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_
 #undef DELIVER
 
 #include "src/snn/stdp_body.h"
+#include "src/snn/pull_body.h"
+
+/* The first lines of a row that is walked next: rows lie anywhere, and a short one ends before the hardware has noticed. */
+static inline void NAME(prefetch_row)(const nce_snn_part *part, uint32_t id)
+{
+    const uint64_t begin = part->row[id], end = part->row[id + 1] < begin + 128 ? part->row[id + 1] : begin + 128;
+    for (uint64_t e = begin; e < end; e += 64 / sizeof(REAL)) {
+        __builtin_prefetch(&part->base[e]);
+        __builtin_prefetch((const REAL *)part->weight + e);
+    }
+}
 
 static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, uint32_t k)
 {
@@ -379,6 +401,7 @@ static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsig
         for (size_t j = from->begin[parity][k]; j < from->begin[parity][k + 1]; j++) {
             const uint32_t id = from->fired[parity][j];
             const uint64_t begin = part->row[id], end = part->row[id + 1];
+            if (j + 1 < from->begin[parity][k + 1]) NAME(prefetch_row)(part, from->fired[parity][j + 1]);
             part->synaptic_events += end - begin;
             if (snn->marks)
                 NAME(deliver_row)(snn, part, step, begin, end, true);
@@ -390,5 +413,6 @@ static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsig
 
 #define ENGINE                                                                                                         \
     {                                                                                                                  \
-        sizeof(REAL), NAME(bind), NAME(update), NAME(add), NAME(jump), NAME(wake), NAME(deliver), NAME(get), NAME(set) \
+        sizeof(REAL), NAME(bind), NAME(update), NAME(add), NAME(jump), NAME(wake), NAME(deliver), NAME(pull),          \
+            NAME(get), NAME(set)                                                                                       \
     }

@@ -38,6 +38,7 @@ typedef struct nce_snn_population {
     bool each_set;                      /* coefficients differ between neurons */
     double coef[NCE_SNN_COEF_COUNT];    /* of the population */
     void *coefs;                        /* real [NCE_SNN_COEF_COUNT][n_blocks*16] with each_set */
+    uint16_t *n_ref;                    /* refractory steps with each_set, [n_blocks*16] */
     double *i_e;                        /* constant currents now, [n]: given per neuron; NULL: o.i_e */
     double threshold_shift;             /* of the sparsity control, added to every threshold */
     union {
@@ -104,6 +105,11 @@ typedef struct nce_snn_part {
     void *weight;    /* real */
     uint8_t *delay8; /* one of the two, or none when all delays are equal */
     uint16_t *delay16;
+    /* pulled rows (snn->pull): ordered by delay, and who fired in the last steps */
+    uint32_t *group; /* [n_ids][n_groups + 1] first synapse of a delay, from the row's begin */
+    uint32_t *past;  /* [n_past][capacity of a step] ids that fired, a ring of steps; written before a barrier */
+    size_t *past_n;  /* [n_past] */
+    size_t past_room;
     nce_snn_plastic *plastic;
     uint32_t *fired[2]; /* by parity of the interval */
     double *offset[2];  /* ms inside the step, with precise populations */
@@ -125,6 +131,7 @@ typedef struct nce_snn_engine {
                  uint64_t step); /* bring blocks up to step */
     /* To the part's own targets: the spikes of all parts that were fired in step (its place in the interval: k). */
     void (*deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, uint32_t k);
+    void (*pull)(nce_snn *snn, nce_snn_part *part, uint64_t step); /* what arrives at the part's neurons in a step */
     double (*get)(const void *array, size_t i);
     void (*set)(void *array, size_t i, double value);
 } nce_snn_engine;
@@ -157,15 +164,18 @@ struct nce_snn {
     uint32_t *ring_first;                                /* [n_rings] global id of lane 0 */
     uint32_t n_receptors, n_slots, min_delay, max_delay; /* slots: a power of two */
     uint32_t equal_delay;                                /* of all synapses, or 0 */
+    bool pull;                                           /* see pull_body.h */
+    uint32_t n_groups, n_past;
     uint64_t n_synapses;
-    void *v, *s0, *s1, *ref, *ring; /* real */
-    double *ref_ms;                 /* precise populations: refractory ms left at the beginning of the step */
-    uint8_t *touched;               /* [slot][ring block] input waits; with event-driven populations */
-    uint8_t *active;                /* [ring block] may fire without input */
-    uint64_t *seen;                 /* [ring block] steps done */
-    bool marks;                     /* touched is kept */
-    uint32_t *spike_count;          /* [n_ids] */
-    uint64_t *last_spike;           /* [n_ids] step + 1 */
+    void *v, *s0, *s1, *ring; /* real */
+    uint16_t *ref;            /* refractory steps left */
+    double *ref_ms;           /* precise populations: refractory ms left at the beginning of the step */
+    uint8_t *touched;         /* [slot][ring block][receptor] input waits; while marks are kept */
+    uint8_t *active;          /* [ring block] may fire without input */
+    uint64_t *seen;           /* [ring block] steps done */
+    bool marks;               /* touched is kept: for sleepers, or because few lines get input */
+    uint32_t *spike_count;    /* [n_ids] */
+    uint64_t *last_spike;     /* [n_ids] step + 1 */
     nce_snn_part parts[NCE_SNN_MAX_PARTS];
     uint32_t n_parts;
 
@@ -223,7 +233,11 @@ nce_status nce_snn_delay_steps(nce_snn *snn, double delay, uint32_t *steps);
 /* build.c */
 nce_status nce_snn_allocate_state(nce_snn *snn);
 nce_status nce_snn_layout(nce_snn *snn);
+void nce_snn_choose_parts(nce_snn *snn);
 nce_status nce_snn_allocate_part(nce_snn *snn, nce_snn_part *part);
+nce_status nce_snn_group_rows(nce_snn *snn, nce_snn_part *part); /* pull.c, after the rows are filled */
+uint32_t nce_snn_delay_of(const nce_snn *snn, const nce_snn_part *part, uint32_t id, uint64_t e);
+void nce_snn_choose_delivery(nce_snn *snn);
 void nce_snn_initial_state(nce_snn *snn);
 nce_status nce_snn_index_plastic(nce_snn *snn, nce_snn_part *part);
 /* state.c: V, U or S1 of a neuron as of step now, without disturbing a sleeping block. */
@@ -244,6 +258,7 @@ nce_status nce_snn_record_interval(nce_snn *snn, uint64_t step, uint32_t n_steps
 nce_status nce_snn_record_probes(nce_snn *snn, const nce_snn_part *part, uint64_t step);
 /* window.c: at the end of a window, by one thread while the others wait. */
 void nce_snn_window_end(nce_snn *snn, uint64_t step);
+void nce_snn_set_marks(nce_snn *snn, bool on);
 
 extern const nce_snn_engine nce_snn_engine_f32, nce_snn_engine_f64;
 

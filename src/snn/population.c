@@ -33,7 +33,7 @@ static nce_status check_parameters(nce_snn *snn, const nce_snn_population *p)
         {"e_l", o->e_l, -big, big},
         {"v_th", o->v_th, -big, big},
         {"v_reset", o->v_reset, -big, big},
-        {"t_ref", o->t_ref, 0, 1e6},
+        {"t_ref", o->t_ref, 0, 65535 * snn->o.dt},
         {"i_e", o->i_e, -big, big},
         {"tau_syn[0]", o->tau_syn[0], syn0, big},
         {"tau_syn[1]", o->tau_syn[1], syn1, big},
@@ -156,7 +156,7 @@ static nce_status check_values(nce_snn *snn, const nce_snn_population *p, nce_sn
                         p->name, (int)param, n, p->n);
     for (size_t i = 0; i < n; i++)
         if (!(fabs(values[i]) <= 1e12) || (positive && !(values[i] > 0)) ||
-            (param == NCE_SNN_PARAM_T_REF && values[i] < 0))
+            (param == NCE_SNN_PARAM_T_REF && !(values[i] >= 0 && values[i] <= 65535 * snn->o.dt)))
             return nce_fail(snn->ctx, NCE_ERR_INVALID, "population %s: value %g of parameter %d, neuron %zu", p->name,
                             values[i], (int)param, i);
     const bool constant = param > NCE_SNN_PARAM_I_E;

@@ -39,7 +39,7 @@ nce_status nce_snn_neuron_read(nce_snn *snn, uint32_t population, uint32_t neuro
         r.u = nce_snn_peek(snn, p, neuron, NCE_SNN_PARAM_U, snn->step);
         r.s1 = nce_snn_peek(snn, p, neuron, NCE_SNN_PARAM_S1, snn->step);
         r.v_th = nce_snn_param_value(p, NCE_SNN_PARAM_V_TH, neuron) + p->threshold_shift;
-        r.refractory = p->precise ? snn->ref_ms[id] : snn->engine->get(snn->ref, id) * snn->o.dt;
+        r.refractory = p->precise ? snn->ref_ms[id] : snn->ref[id] * snn->o.dt;
         r.spikes = snn->spike_count[id];
         r.last_spike = snn->last_spike[id];
         memcpy(out, &r, out->struct_size);
@@ -74,18 +74,16 @@ nce_status nce_snn_reset_state(nce_snn *snn)
     const nce_status status = nce_snn_enter(snn, 1, true);
     if (status != NCE_OK) return status;
     const size_t real = snn->engine->real_bytes, n = snn->n_ids, rings = snn->n_rings;
-    memset(snn->ref, 0, n * real);
+    memset(snn->ref, 0, n * sizeof *snn->ref);
     memset(snn->ring, 0, rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES * real);
-    memset(snn->touched, 0, rings * snn->n_slots);
+    memset(snn->touched, 0, rings * snn->n_slots * snn->n_receptors);
     memset(snn->seen, 0, rings * sizeof *snn->seen);
     memset(snn->spike_count, 0, n * sizeof *snn->spike_count);
     memset(snn->last_spike, 0, n * sizeof *snn->last_spike);
     memset(snn->delta_last, 0, n * sizeof *snn->delta_last);
-    snn->marks = false;
     for (size_t i = 0; i < snn->n_populations; i++) {
         nce_snn_population *p = &snn->populations[i];
         clear_population(snn, p);
-        if (p->event_driven) snn->marks = true;
         for (uint32_t k = 0; p->precise && k < p->n; k++)
             snn->ref_ms[p->first + k] = 0;
     }
@@ -93,6 +91,7 @@ nce_status nce_snn_reset_state(nce_snn *snn)
         nce_snn_part *part = &snn->parts[t];
         part->synaptic_events = part->updates = part->skipped = 0;
         clear_plastic(snn, part->plastic);
+        if (snn->pull) memset(part->past_n, 0, snn->n_past * sizeof *part->past_n);
     }
     for (size_t i = 0; i < snn->n_probes; i++)
         snn->probes[i].count = 0;
@@ -104,6 +103,7 @@ nce_status nce_snn_reset_state(nce_snn *snn)
     atomic_store(&snn->queue.dropped, 0);
     snn->step = snn->window_deliveries = snn->window_active = snn->n_windows = snn->active_sum = 0;
     snn->spikes = snn->applied = snn->late = 0;
+    nce_snn_set_marks(snn, true);
     nce_snn_initial_state(snn);
     nce_snn_unlock(snn);
     return NCE_OK;

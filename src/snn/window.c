@@ -9,6 +9,19 @@
  * than a quarter of the blocks is awake; the lower mark for going back keeps it from swinging. */
 static const double LEAVE_ABOVE = 0.25, ENTER_BELOW = 0.10;
 
+/* Marks save reading and clearing the lines without input; every delivery pays for them. */
+static const double MARKS_BELOW = 1.0;
+
+void nce_snn_set_marks(nce_snn *snn, bool on)
+{
+    if (on == snn->marks) return;
+    /* what came while no marks were kept is not marked */
+    if (on) memset(snn->touched, 1, (size_t)snn->n_slots * snn->n_rings * snn->n_receptors);
+    snn->marks = on;
+    for (size_t i = 0; i < snn->n_populations; i++)
+        snn->engine->bind(snn, &snn->populations[i]);
+}
+
 static uint64_t total_deliveries(const nce_snn *snn)
 {
     uint64_t n = 0;
@@ -40,7 +53,8 @@ static void to_event(nce_snn *snn, nce_snn_population *p, uint64_t step)
         snn->active[p->first_ring + b] = 1;
     }
     for (uint32_t s = 0; s < snn->n_slots; s++) /* inputs under way were not marked */
-        memset(snn->touched + (size_t)s * snn->n_rings + p->first_ring, 1, p->n_blocks);
+        memset(snn->touched + ((size_t)s * snn->n_rings + p->first_ring) * snn->n_receptors, 1,
+               (size_t)p->n_blocks * snn->n_receptors);
     p->event_driven = true;
 }
 
@@ -58,7 +72,7 @@ static void choose_drive(nce_snn *snn, nce_snn_population *p, uint64_t step, uin
     if (1 - nce_snn_exp(-NCE_SNN_LANES * arrivals) < ENTER_BELOW) to_event(snn, p, step);
 }
 
-/* Integral control in the logarithm-like measure (a - t)/(a + t): 2 % of the threshold's height per window at most. */
+/* Integral control in the logarithm-like measure (a - t)/(a + t): 10 % of the height of the threshold per window at most. */
 static void hold_sparsity(nce_snn *snn, nce_snn_population *p, uint64_t step)
 {
     if (!(snn->control.target_sparsity > 0) || !p->has_ring || p->o.model == NCE_SNN_LI) return;
@@ -66,7 +80,7 @@ static void hold_sparsity(nce_snn *snn, nce_snn_population *p, uint64_t step)
     const double target = 1 - snn->control.target_sparsity,
                  height = p->o.model <= NCE_SNN_LOIHI ? p->o.v_th - p->o.v_reset : p->o.v_peak - p->o.v_reset;
     const double before = p->threshold_shift;
-    p->threshold_shift += 0.02 * (height > 0 ? height : -height) * (activity - target) / (activity + target);
+    p->threshold_shift += 0.1 * (height > 0 ? height : -height) * (activity - target) / (activity + target);
     if (p->threshold_shift < 0) p->threshold_shift = 0;
     if (p->threshold_shift == before) return;
     if (p->event_driven) snn->engine->wake(snn, p, 0, p->n_blocks, step);
@@ -81,12 +95,14 @@ void nce_snn_window_end(nce_snn *snn, uint64_t step)
     snn->n_windows++;
     snn->active_sum += snn->window_active;
     snn->window_active = 0;
-    snn->marks = false;
+    bool sleepers = false;
     for (size_t i = 0; i < snn->n_populations; i++) {
         nce_snn_population *p = &snn->populations[i];
         hold_sparsity(snn, p, step);
         choose_drive(snn, p, step, deliveries);
         p->window_spikes = p->window_updates = 0;
-        if (p->event_driven) snn->marks = true;
+        sleepers |= p->event_driven;
     }
+    const double lines = (double)snn->n_rings * snn->n_receptors * NCE_SNN_WINDOW;
+    nce_snn_set_marks(snn, sleepers || (double)deliveries < MARKS_BELOW * lines);
 }

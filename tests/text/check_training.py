@@ -2,7 +2,7 @@
 """Train a vocabulary with nce and with the plainest possible program, and compare every merge.
 
 usage: check_training.py NCE TEXT-FILE [MERGES]
-The program below recounts all pairs of all words after every merge.  TEXT-FILE must be ASCII, so that Python's own
+The program below looks through all pairs for the best one and recounts every word it touches.  TEXT-FILE must be ASCII, so that Python's own
 regular expressions can stand in for GPT-2's.  Exit status 77 if TEXT-FILE is absent.
 """
 import collections
@@ -26,28 +26,35 @@ def train(text, n_merges):
     chars = byte_chars()
     names = sorted(chars.values())
     ids = {c: i for i, c in enumerate(names)}
-    words = {w: [ids[chars[b]] for b in w.encode()] for w in set(GPT2.findall(text))}
     counts = collections.Counter(GPT2.findall(text))
+    words = {w: [ids[chars[b]] for b in w.encode()] for w in counts}
+    pairs, where = collections.Counter(), collections.defaultdict(set)
+
+    def add(w, sign):
+        for pair in zip(words[w], words[w][1:]):
+            pairs[pair] += sign * counts[w]
+            where[pair].add(w)
+
+    for w in words:
+        add(w, 1)
     merges = []
     while len(merges) < n_merges:
-        pairs = collections.Counter()
-        for w, symbols in words.items():
-            for pair in zip(symbols, symbols[1:]):
-                pairs[pair] += counts[w]
-        if not pairs:
-            break
         best = min(pairs, key=lambda p: (-pairs[p], p))
+        if pairs[best] < 2:
+            break
         name = names[best[0]] + names[best[1]]
         if name not in ids:
             ids[name] = len(names)
             names.append(name)
         merges.append(f'{names[best[0]]} {names[best[1]]}')
-        for symbols in words.values():
-            i = 0
+        for w in where.pop(best):
+            add(w, -1)
+            symbols, i = words[w], 0
             while i + 1 < len(symbols):
                 if (symbols[i], symbols[i + 1]) == best:
                     symbols[i:i + 2] = [ids[name]]
                 i += 1
+            add(w, 1)
     return merges
 
 

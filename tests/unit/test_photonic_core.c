@@ -183,6 +183,24 @@ Test(photonic_core, dots_equal_the_plain_sum)
     }
 }
 
+Test(photonic_core, column_sums_equal_the_plain_sums)
+{
+    enum { ROWS = 600, LD = 41 };
+    static int8_t w[ROWS * LD];
+    for (size_t i = 0; i < sizeof w; i++)
+        w[i] = i % LD < 3 ? -128 : (int8_t)value(i); /* the first columns would overflow int16 if added without care */
+    for (size_t n = 0; n <= LD; n += 8) {
+        int32_t sums[LD];
+        nce_core_column_sums(w, LD, ROWS, n, sums);
+        for (size_t c = 0; c < n; c++) {
+            int32_t sum = 0;
+            for (size_t r = 0; r < ROWS; r++)
+                sum += w[r * LD + c];
+            cr_assert_eq(sums[c], sum);
+        }
+    }
+}
+
 Test(photonic_core, formulas_of_the_optical_parts)
 {
     cr_assert_float_eq(1e-4 / nce_detector_noise(1e-4, 5e9, 300, 5e3, -160), 235, 0.5);

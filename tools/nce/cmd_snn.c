@@ -37,7 +37,8 @@ static void print_rates(nce_snn *snn, double seconds, bool published)
         if (nce_snn_spikes_read(snn, p, 0, 0, NULL, NULL, &n) != NCE_OK) continue;
         const double rate = (double)n / nce_snn_population_size(snn, p) / seconds;
         printf("  %-6s %8u neurons %9.3f Hz", nce_snn_population_name(snn, p), nce_snn_population_size(snn, p), rate);
-        if (published) printf("  published %.3f, %+.1f %%", nce_snn_pd14_rates[p], 100 * (rate / nce_snn_pd14_rates[p] - 1));
+        if (published)
+            printf("  published %.3f, %+.1f %%", nce_snn_pd14_rates[p], 100 * (rate / nce_snn_pd14_rates[p] - 1));
         putchar('\n');
     }
 }
@@ -50,7 +51,8 @@ static nce_status measure(nce_snn *snn, const bench_args *a)
     const uint64_t steps = (uint64_t)(a->seconds * 1000 / nce_snn_dt(snn));
     double start = cpu_seconds();
     nce_status status = nce_snn_build(snn, NULL, NULL);
-    printf("%s %s: build %.2f s, %" PRIu64 " synapses\n", a->net, a->precision, cpu_seconds() - start, nce_snn_n_synapses(snn));
+    printf("%s %s: build %.2f s, %" PRIu64 " synapses\n", a->net, a->precision, cpu_seconds() - start,
+           nce_snn_n_synapses(snn));
     if (status == NCE_OK) status = nce_snn_run(snn, (uint64_t)(a->warm_up * 1000 / nce_snn_dt(snn)), NULL, NULL);
     if (status == NCE_OK) status = nce_snn_spikes_clear(snn);
     if (status == NCE_OK) status = nce_snn_statistics_read(snn, &before);
@@ -67,10 +69,13 @@ static nce_status measure(nce_snn *snn, const bench_args *a)
     const double updates = (double)(after.neuron_updates - before.neuron_updates) * share;
     printf("  cpu %.4f s (min %.4f, max %.4f) per %.3g s of model time: real-time factor %.4f\n", median, times[0],
            times[a->repeat - 1], (double)a->seconds, median / (double)a->seconds);
-    printf("  mean rate %.3f Hz; %.4g synaptic events, %.4g updates: %.2f ns each if the other cost nothing, %.2f ns\n",
-           (double)(after.spikes - before.spikes) * share /
-               ((double)(after.neuron_updates + after.updates_skipped - before.neuron_updates - before.updates_skipped) * share) *
-               1000 / nce_snn_dt(snn), events, updates, median / events * 1e9, median / updates * 1e9);
+    printf(
+        "  mean rate %.3f Hz; %.4g synaptic events, %.4g updates: %.2f ns each if the other cost nothing, %.2f ns\n",
+        (double)(after.spikes - before.spikes) * share /
+            ((double)(after.neuron_updates + after.updates_skipped - before.neuron_updates - before.updates_skipped) *
+             share) *
+            1000 / nce_snn_dt(snn),
+        events, updates, median / events * 1e9, median / updates * 1e9);
     printf("  state %.1f MB, slot sparsity %.4f, silent %.4f, skippable %.4f, updates skipped %.3f\n",
            (double)after.state_bytes / 1e6, after.slot_sparsity, after.silent_share, after.skippable_share,
            (double)after.updates_skipped / (double)(after.updates_skipped + after.neuron_updates));
@@ -80,7 +85,14 @@ static nce_status measure(nce_snn *snn, const bench_args *a)
 
 static int bench(int argc, char **argv)
 {
-    bench_args a = {.net = "cuba", .precision = "f32", .threads = 1, .repeat = 3, .seconds = 10, .scale = 1, .warm_up = 0.5f, .seed = 42};
+    bench_args a = {.net = "cuba",
+                    .precision = "f32",
+                    .threads = 1,
+                    .repeat = 3,
+                    .seconds = 10,
+                    .scale = 1,
+                    .warm_up = 0.5f,
+                    .seed = 42};
     const nce_arg table[] = {
         {"--net", NCE_ARG_TEXT, &a.net, 0, 0, "NAME  cuba, coba or pd14"},
         {"--precision", NCE_ARG_TEXT, &a.precision, 0, 0, "P  f32 or f64"},

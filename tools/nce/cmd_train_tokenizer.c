@@ -39,7 +39,7 @@ static size_t split_list(char *list, const char **items, size_t most)
     return n;
 }
 
-static int train(const nce_text *texts, size_t n, const nce_train_options *o, const char *out)
+static int train(const nce_text *texts, size_t n, const nce_train_options *o, const char *out, bool quiet)
 {
     nce_context *ctx;
     nce_tokenizer *t = NULL;
@@ -48,7 +48,7 @@ static int train(const nce_text *texts, size_t n, const nce_train_options *o, co
     const size_t length = strlen(out);
     const bool json = length > 5 && strcmp(out + length - 5, ".json") == 0;
     if (status == NCE_OK) status = json ? nce_tokenizer_save_json(t, out) : nce_tokenizer_save_gguf(t, out);
-    if (status == NCE_OK) fprintf(stderr, "%s: %zu tokens\n", out, nce_tokenizer_n_tokens(t));
+    if (status == NCE_OK && !quiet) fprintf(stderr, "%s: %zu tokens\n", out, nce_tokenizer_n_tokens(t));
     const int code = status == NCE_OK ? NCE_EXIT_OK : nce_cmd_failed("%s", nce_context_error(ctx));
     nce_tokenizer_destroy(t);
     nce_context_destroy(ctx);
@@ -67,18 +67,20 @@ int nce_cmd_train_tokenizer(int argc, char **argv)
         {"--out", NCE_ARG_TEXT, &out, 0, 0, "FILE  vocabulary to write: GGUF, or tokenizer.json if it ends in .json"},
         {"--split", NCE_ARG_TEXT, &split, 0, 0, "NAME  pre-tokenizer: llama-bpe (default), gpt-2, qwen2, ..."},
         {"--special", NCE_ARG_TEXT, &special_list, 0, 0, "LIST  special tokens, separated by commas (<|endoftext|>)"},
-        {"--min-count", NCE_ARG_U32, &o.min_count, 1, 4294967295.0, "N  least occurrences of a pair that is merged (2)"},
+        {"--min-count", NCE_ARG_U32, &o.min_count, 1, 4294967295.0,
+         "N  least occurrences of a pair that is merged (2)"},
         {"--threads", NCE_ARG_U32, &o.n_threads, 1, 1024, "N  threads that count words (all cores)"},
         {"--quiet", NCE_ARG_FLAG, &bar.quiet, 0, 0, "no progress line"},
     };
     size_t n = 0, n_mapped = 0;
     memset(files, 0, sizeof files);
-    const int parsed = nce_args_parse("train-tokenizer --vocab N --in FILES --out FILE", table, sizeof table / sizeof *table, argc,
-                                      argv, files, MAX_FILES / 2);
+    const int parsed = nce_args_parse("train-tokenizer --vocab N --in FILES --out FILE", table,
+                                      sizeof table / sizeof *table, argc, argv, files, MAX_FILES / 2);
     if (parsed != NCE_EXIT_OK) return parsed < 0 ? NCE_EXIT_OK : parsed;
     while (n < MAX_FILES / 2 && files[n] != NULL)
         n++;
-    char *in_copy = strdup(in != NULL ? in : ""), *special_copy = strdup(special_list != NULL ? special_list : "<|endoftext|>");
+    char *in_copy = strdup(in != NULL ? in : ""),
+         *special_copy = strdup(special_list != NULL ? special_list : "<|endoftext|>");
     int code = NCE_EXIT_OK;
     if (in_copy == NULL || special_copy == NULL) {
         code = nce_cmd_failed("no memory");
@@ -94,7 +96,7 @@ int nce_cmd_train_tokenizer(int argc, char **argv)
     for (; n_mapped < n && code == NCE_EXIT_OK; n_mapped++)
         code = map_file(files[n_mapped], &texts[n_mapped]);
     if (code == NCE_EXIT_OK) {
-        code = train(texts, n, &o, out);
+        code = train(texts, n, &o, out, bar.quiet);
         nce_bar_finish(&bar);
     }
 end:

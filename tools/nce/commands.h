@@ -6,6 +6,9 @@ NCE_COMMAND(inspect, "print metadata and tensors of a model")
 NCE_COMMAND(logits, "write the logits of a token list and their hash")
 NCE_COMMAND(perplexity, "perplexity of a text")
 NCE_COMMAND(quantize, "make the weights of a model smaller")
+#ifdef NCE_TOOL_PHOTONIC
+NCE_COMMAND(photonic, "look at, tune, measure or heat a photonic device")
+#endif
 NCE_COMMAND(run, "continue a prompt")
 NCE_COMMAND(synth, "make a model of random weights in a real shape")
 NCE_COMMAND(tokenize, "token ids of a text")

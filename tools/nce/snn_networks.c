@@ -25,14 +25,17 @@ static double normal(uint64_t *state)
     return r * cos(6.283185307179586 * uniform(state));
 }
 
-static nce_status start_values(nce_snn *snn, uint32_t p, double mean, double sd, double spread, uint64_t *state)
+static nce_status start_values(nce_snn *snn, uint32_t p, nce_snn_param what, double mean, double sd, double spread,
+                               uint64_t *state)
 {
     const uint32_t n = nce_snn_population_size(snn, p);
     double *v = malloc(n * sizeof *v);
     if (v == NULL) return NCE_ERR_NOMEM;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         v[i] = mean + (sd > 0 ? sd * normal(state) : 0) + spread * uniform(state);
-    const nce_status status = nce_snn_population_set(snn, p, NCE_SNN_PARAM_V, v, n);
+        if (what != NCE_SNN_PARAM_V) v[i] = fmax(v[i], 0); /* a conductance */
+    }
+    const nce_status status = nce_snn_population_set(snn, p, what, v, n);
     free(v);
     return status;
 }
@@ -56,7 +59,9 @@ static nce_status vogels_abbott(nce_snn *snn, double scale, uint64_t seed, bool 
         o.name = k == 0 ? "E" : "I";
         o.n = k == 0 ? n_exc : n - n_exc;
         nce_status status = nce_snn_population_add(snn, &o, &p[k]);
-        if (status == NCE_OK) status = start_values(snn, p[k], -60, 0, 10, &state);
+        if (status == NCE_OK) status = start_values(snn, p[k], NCE_SNN_PARAM_V, -60, 0, 10, &state);
+        if (status == NCE_OK && conductance) status = start_values(snn, p[k], NCE_SNN_PARAM_U, 40, 15, 0, &state);
+        if (status == NCE_OK && conductance) status = start_values(snn, p[k], NCE_SNN_PARAM_S1, 200, 120, 0, &state);
         if (status != NCE_OK) return status;
     }
     for (int k = 0; k < 4; k++) {
@@ -93,15 +98,15 @@ static const double pd14_sizes[8] = {20683, 5834, 21915, 5479, 4850, 1065, 14395
 static const double pd14_external[8] = {1600, 1500, 2100, 1900, 2000, 1900, 2900, 2100};
 static const double pd14_v_mean[8] = {-68.28, -63.16, -63.33, -63.45, -63.11, -61.66, -66.72, -61.43};
 static const double pd14_v_sd[8] = {5.36, 4.57, 4.74, 4.94, 4.94, 4.55, 5.46, 4.48};
-static const double pd14_probability[8][8] = { /* [target][source] */
-    {0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0},
-    {0.1346, 0.1371, 0.0316, 0.0515, 0.0755, 0.0, 0.0042, 0.0},
-    {0.0077, 0.0059, 0.0497, 0.135, 0.0067, 0.0003, 0.0453, 0.0},
-    {0.0691, 0.0029, 0.0794, 0.1597, 0.0033, 0.0, 0.1057, 0.0},
-    {0.1004, 0.0622, 0.0505, 0.0057, 0.0831, 0.3726, 0.0204, 0.0},
-    {0.0548, 0.0269, 0.0257, 0.0022, 0.06, 0.3158, 0.0086, 0.0},
-    {0.0156, 0.0066, 0.0211, 0.0166, 0.0572, 0.0197, 0.0396, 0.2252},
-    {0.0364, 0.001, 0.0034, 0.0005, 0.0277, 0.008, 0.0658, 0.1443}};
+static const double pd14_probability[8][8] = {/* [target][source] */
+                                              {0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0},
+                                              {0.1346, 0.1371, 0.0316, 0.0515, 0.0755, 0.0, 0.0042, 0.0},
+                                              {0.0077, 0.0059, 0.0497, 0.135, 0.0067, 0.0003, 0.0453, 0.0},
+                                              {0.0691, 0.0029, 0.0794, 0.1597, 0.0033, 0.0, 0.1057, 0.0},
+                                              {0.1004, 0.0622, 0.0505, 0.0057, 0.0831, 0.3726, 0.0204, 0.0},
+                                              {0.0548, 0.0269, 0.0257, 0.0022, 0.06, 0.3158, 0.0086, 0.0},
+                                              {0.0156, 0.0066, 0.0211, 0.0166, 0.0572, 0.0197, 0.0396, 0.2252},
+                                              {0.0364, 0.001, 0.0034, 0.0005, 0.0277, 0.008, 0.0658, 0.1443}};
 
 static double pd14_synapses(int target, int source)
 {
@@ -111,7 +116,7 @@ static double pd14_synapses(int target, int source)
 
 static double pd14_weight(int target, int source) /* mV of the potential's peak */
 {
-    const double psp = target == 2 && source == 0 ? 0.3 : 0.15;
+    const double psp = target == 0 && source == 2 ? 0.3 : 0.15;
     return source % 2 == 0 ? psp : -4 * 0.15;
 }
 
@@ -122,7 +127,8 @@ static nce_status pd14_population(nce_snn *snn, int k, double scale, double w_pe
     double missing = 0; /* mean input (pA) that the synapses left out would bring, at the published rates */
     uint32_t id;
     for (int s = 0; s < 8; s++)
-        missing += pd14_synapses(k, s) / pd14_sizes[k] * pd14_weight(k, s) * w_per_mv * nce_snn_pd14_rates[s] * tau_syn * 1e-3;
+        missing +=
+            pd14_synapses(k, s) / pd14_sizes[k] * pd14_weight(k, s) * w_per_mv * nce_snn_pd14_rates[s] * tau_syn * 1e-3;
     o.name = pd14_names[k];
     o.n = (uint32_t)round(pd14_sizes[k] * scale);
     o.synapse = NCE_SNN_CURRENT;
@@ -135,7 +141,7 @@ static nce_status pd14_population(nce_snn *snn, int k, double scale, double w_pe
     o.tau_syn[0] = o.tau_syn[1] = tau_syn;
     o.i_e = pd14_external[k] * rate_external * tau_syn * 1e-3 * 0.15 * w_per_mv + (1 - sqrt(scale)) * missing;
     const nce_status status = nce_snn_population_add(snn, &o, &id);
-    return status == NCE_OK ? start_values(snn, id, pd14_v_mean[k], pd14_v_sd[k], 0, state) : status;
+    return status == NCE_OK ? start_values(snn, id, NCE_SNN_PARAM_V, pd14_v_mean[k], pd14_v_sd[k], 0, state) : status;
 }
 
 static nce_status pd14(nce_snn *snn, double scale, uint64_t seed)

@@ -19,11 +19,11 @@ static nce_status check(nce_context *ctx, nce_train_options *o, const nce_split_
     if (o->n_tokens > NCE_MAX_TOKENS)
         return nce_fail(ctx, NCE_ERR_LIMIT, "n_tokens is %u; the limit is %d", o->n_tokens, NCE_MAX_TOKENS);
     if (o->n_special > o->n_tokens || o->n_tokens - o->n_special < 256)
-        return nce_fail(ctx, NCE_ERR_INVALID, "n_tokens is %u, fewer than 256 bytes and %zu special tokens", o->n_tokens,
-                        o->n_special);
+        return nce_fail(ctx, NCE_ERR_INVALID, "n_tokens is %u, fewer than 256 bytes and %zu special tokens",
+                        o->n_tokens, o->n_special);
     if (o->n_threads > 1024 || o->reserved != 0 || (o->special == NULL && o->n_special > 0))
-        return nce_fail(ctx, NCE_ERR_INVALID, "n_threads is %u (at most 1024), reserved %u, or special is NULL", o->n_threads,
-                        o->reserved);
+        return nce_fail(ctx, NCE_ERR_INVALID, "n_threads is %u (at most 1024), reserved %u, or special is NULL",
+                        o->n_threads, o->reserved);
     for (size_t i = 0; i < o->n_special; i++)
         if (o->special[i] == NULL || o->special[i][0] == '\0')
             return nce_fail(ctx, NCE_ERR_INVALID, "special token %zu is empty", i);
@@ -83,8 +83,8 @@ static nce_status train(nce_context *ctx, const nce_text *texts, size_t n_texts,
     return NCE_OK;
 }
 
-nce_status nce_tokenizer_train(nce_context *ctx, const nce_text *texts, size_t n_texts, const nce_train_options *options,
-                               nce_tokenizer **out)
+nce_status nce_tokenizer_train(nce_context *ctx, const nce_text *texts, size_t n_texts,
+                               const nce_train_options *options, nce_tokenizer **out)
 {
     nce_train_options o = NCE_TRAIN_OPTIONS_INIT;
     const nce_split_name *split = NULL;

@@ -18,10 +18,10 @@ typedef struct nce_word_table {
 
 void nce_word_table_destroy(nce_context *ctx, nce_word_table *table);
 
-/* Count the words of texts by the rule, without the special tokens of cutter, on n_threads threads.  The table holds the
- * same words and counts for any number of threads, in an order that may differ. */
-nce_status nce_count_words(nce_context *ctx, const nce_tokenizer *cutter, const nce_split_rule *rule, const nce_text *texts,
-                           size_t n_texts, uint32_t n_threads, nce_word_table *table);
+/* Count the words of texts by the rule, without the special tokens of cutter, on n_threads threads.  The table holds
+ * the same words and counts for any number of threads, in an order that may differ. */
+nce_status nce_count_words(nce_context *ctx, const nce_tokenizer *cutter, const nce_split_rule *rule,
+                           const nce_text *texts, size_t n_texts, uint32_t n_threads, nce_word_table *table);
 
 /* Learn merges until t, which holds the 256 bytes, has n_tokens symbols or no pair occurs min_count times.  Fills
  * t->merges and t->pairs. */

@@ -1,8 +1,8 @@
 /* Counting words on several threads.
  *
- * The texts are first cut, in one pass, into chunks of about a megabyte at places where every splitter cuts anyway (behind a
- * letter, before white space), so that no word depends on where a chunk ends.  Threads take chunks and count into tables of
- * their own, which are added up at the end. */
+ * The texts are first cut, in one pass, into chunks of about a megabyte at places where every splitter cuts anyway
+ * (behind a letter, before white space), so that no word depends on where a chunk ends.  Threads take chunks and count
+ * into tables of their own, which are added up at the end. */
 #include "src/core/text/hash.h"
 #include "src/core/text/train.h"
 #include <string.h>
@@ -53,7 +53,8 @@ static nce_status add_word(nce_context *ctx, nce_word_table *table, const nce_co
     }
     if (table->n >= UINT32_MAX / 2)
         return nce_fail(ctx, NCE_ERR_LIMIT, "the texts have over %u different words", UINT32_MAX / 2);
-    const nce_status status = nce_grow(ctx, (void **)&table->words, &table->capacity, table->n + 1, sizeof *table->words);
+    const nce_status status =
+        nce_grow(ctx, (void **)&table->words, &table->capacity, table->n + 1, sizeof *table->words);
     if (status != NCE_OK) return status;
     table->words[table->n++] = *word;
     table->slots[i] = (uint32_t)table->n;
@@ -100,7 +101,8 @@ static nce_status add_chunks(nce_context *ctx, const nce_split_rule *rule, const
     const bool at_space = cuts_before(rule, ' '), at_newline = cuts_before(rule, '\n');
     while (n > 0) {
         const size_t end = chunk_end(text, n, at_space, at_newline);
-        const nce_status status = nce_grow(ctx, (void **)&list->items, &list->capacity, list->n + 1, sizeof *list->items);
+        const nce_status status =
+            nce_grow(ctx, (void **)&list->items, &list->capacity, list->n + 1, sizeof *list->items);
         if (status != NCE_OK) return status;
         list->items[list->n++] = (nce_text){text, end};
         text += end;
@@ -109,8 +111,8 @@ static nce_status add_chunks(nce_context *ctx, const nce_split_rule *rule, const
     return NCE_OK;
 }
 
-static nce_status cut_text(nce_context *ctx, const nce_tokenizer *cutter, const nce_split_rule *rule, const nce_text *text,
-                           chunk_list *list)
+static nce_status cut_text(nce_context *ctx, const nce_tokenizer *cutter, const nce_split_rule *rule,
+                           const nce_text *text, chunk_list *list)
 {
     nce_status status = NCE_OK;
     for (size_t pos = 0; pos < text->n_bytes && status == NCE_OK;) {
@@ -124,7 +126,8 @@ static nce_status cut_text(nce_context *ctx, const nce_tokenizer *cutter, const 
 
 /* ---- counting ---- */
 
-static nce_status count_chunk(nce_context *ctx, const nce_split_rule *rule, const nce_text *chunk, nce_word_table *table)
+static nce_status count_chunk(nce_context *ctx, const nce_split_rule *rule, const nce_text *chunk,
+                              nce_word_table *table)
 {
     nce_splitter s;
     size_t begin, end;
@@ -138,8 +141,8 @@ static nce_status count_chunk(nce_context *ctx, const nce_split_rule *rule, cons
 }
 
 /* The first failing thread's status; chunks that are left after a failure are skipped. */
-static nce_status count_chunks(nce_context *ctx, const nce_split_rule *rule, const chunk_list *list, nce_word_table *tables,
-                               uint32_t n_threads)
+static nce_status count_chunks(nce_context *ctx, const nce_split_rule *rule, const chunk_list *list,
+                               nce_word_table *tables, uint32_t n_threads)
 {
     _Atomic int failure = NCE_OK;
 #pragma omp parallel for num_threads(n_threads) schedule(dynamic, 1)
@@ -157,8 +160,8 @@ static nce_status count_chunks(nce_context *ctx, const nce_split_rule *rule, con
     return (nce_status)failure;
 }
 
-nce_status nce_count_words(nce_context *ctx, const nce_tokenizer *cutter, const nce_split_rule *rule, const nce_text *texts,
-                           size_t n_texts, uint32_t n_threads, nce_word_table *table)
+nce_status nce_count_words(nce_context *ctx, const nce_tokenizer *cutter, const nce_split_rule *rule,
+                           const nce_text *texts, size_t n_texts, uint32_t n_threads, nce_word_table *table)
 {
     chunk_list list = {0};
     nce_status status = NCE_OK;

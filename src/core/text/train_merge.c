@@ -1,9 +1,9 @@
 /* Learning merges from counted words (Sennrich et al. 2016).
  *
  * Every pair of neighbours has a count and the list of words it occurs in.  A heap gives the most frequent pair; its
- * entries may be out of date, always too high, and are corrected when they come up: counts only fall, except those of pairs
- * with the symbol just made, which are entered anew.  A merge then touches the words of its pair only.  The result is a
- * function of the counts: order of words and of list entries does not matter. */
+ * entries may be out of date, always too high, and are corrected when they come up: counts only fall, except those of
+ * pairs with the symbol just made, which are entered anew.  A merge then touches the words of its pair only.  The
+ * result is a function of the counts: order of words and of list entries does not matter. */
 #include "src/core/text/train.h"
 #include <string.h>
 
@@ -73,7 +73,8 @@ static nce_status find_or_add(learner *l, uint32_t left, uint32_t right, uint32_
     }
     const size_t i = slot_of(l, left, right);
     if (l->slots[i] == 0) {
-        const nce_status status = nce_grow(l->ctx, (void **)&l->pairs, &l->pairs_capacity, l->n_pairs + 1, sizeof *l->pairs);
+        const nce_status status =
+            nce_grow(l->ctx, (void **)&l->pairs, &l->pairs_capacity, l->n_pairs + 1, sizeof *l->pairs);
         if (status != NCE_OK) return status;
         l->pairs[l->n_pairs++] = (pair){.left = left, .right = right};
         l->slots[i] = (uint32_t)l->n_pairs;
@@ -164,7 +165,8 @@ static nce_status take_words(learner *l, const nce_word_table *table)
     l->words = nce_alloc_array(l->ctx, table->n, sizeof *l->words);
     l->symbols = nce_alloc_array(l->ctx, n_symbols, sizeof *l->symbols);
     l->scratch = nce_alloc(l->ctx, NCE_MAX_PIECE);
-    if (l->words == NULL || l->symbols == NULL || l->scratch == NULL) return nce_fail_nomem(l->ctx, n_symbols * sizeof *l->symbols);
+    if (l->words == NULL || l->symbols == NULL || l->scratch == NULL)
+        return nce_fail_nomem(l->ctx, n_symbols * sizeof *l->symbols);
     uint32_t bytes[256];
     for (size_t id = 0; id < 256; id++)
         bytes[(uint8_t)*nce_symbol_text(l->t, id)] = (uint32_t)id;
@@ -270,7 +272,8 @@ static nce_status learn(learner *l, size_t n_tokens, uint64_t min_count, nce_pro
         status = merge_pair(l, &e);
         const size_t n = l->t->n_symbols;
         if (progress != NULL && n % 64 == 0 && !progress(progress_user, n - 256, n_tokens - 256))
-            return nce_fail(l->ctx, NCE_ERR_CANCELLED, "training was cancelled after %zu merges", l->t->n_trained_merges);
+            return nce_fail(l->ctx, NCE_ERR_CANCELLED, "training was cancelled after %zu merges",
+                            l->t->n_trained_merges);
     }
     return status;
 }

@@ -7,7 +7,8 @@
 
 /* ---- texts as the files want them ---- */
 
-/* The symbol's text in the byte alphabet, control tokens as they are; out holds twice its bytes.  Returns the length. */
+/* The symbol's text in the byte alphabet, control tokens as they are; out holds twice its bytes.  Returns the length.
+ */
 static size_t alphabet_text(const nce_tokenizer *t, size_t id, char *out)
 {
     const char *s = nce_symbol_text(t, id);
@@ -133,9 +134,11 @@ static const struct {
     const char *split, *regex;
 } json_rows[] = {
     {"gpt-2", NULL},
-    {"llama-bpe", "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
+    {"llama-bpe", "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}| "
+                  "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
                   "\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"},
-    {"qwen2", "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
+    {"qwen2", "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "
+              "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
               "\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"},
 };
 
@@ -156,14 +159,17 @@ static void put_json_string(FILE *f, nce_str s)
 
 static void put_pre_tokenizer(FILE *f, const char *regex)
 {
-    static const char bytes[] = "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":%s}";
+    static const char bytes[] =
+        "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":%s}";
     fputs("\"pre_tokenizer\":", f);
     if (regex == NULL) {
         fprintf(f, bytes, "true");
         return;
     }
-    fprintf(f, "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},"
-               "\"behavior\":\"Isolated\",\"invert\":false},", regex);
+    fprintf(f,
+            "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},"
+            "\"behavior\":\"Isolated\",\"invert\":false},",
+            regex);
     fprintf(f, bytes, "false");
     fputs("]}", f);
 }
@@ -185,8 +191,9 @@ static void put_added(FILE *f, const nce_tokenizer *t, const string_list *tokens
 static void put_model(FILE *f, const nce_tokenizer *t, const string_list *tokens, const string_list *merges)
 {
     const bool whole = (t->split_flags & NCE_SPLIT_WHOLE_WORDS) != 0;
-    fprintf(f, "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,"
-               "\"end_of_word_suffix\":null,\"fuse_unk\":false,\"byte_fallback\":false,\"ignore_merges\":%s,\n\"vocab\":{",
+    fprintf(f,
+            "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,"
+            "\"end_of_word_suffix\":null,\"fuse_unk\":false,\"byte_fallback\":false,\"ignore_merges\":%s,\n\"vocab\":{",
             whole ? "true" : "false");
     for (size_t i = 0; i < tokens->n; i++) {
         fputs(i > 0 ? ",\n" : "\n", f);
@@ -210,8 +217,10 @@ static nce_status write_json(const nce_tokenizer *t, const char *path, const cha
     put_added(f, t, tokens);
     fputs("\"normalizer\":null,\n", f);
     put_pre_tokenizer(f, regex);
-    fputs(",\n\"post_processor\":null,\n\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,"
-          "\"use_regex\":true},\n", f);
+    fputs(",\n\"post_processor\":null,\n\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":"
+          "true,"
+          "\"use_regex\":true},\n",
+          f);
     put_model(f, t, tokens, merges);
     fputs("}\n", f);
     const bool broken = ferror(f) != 0;
@@ -230,8 +239,9 @@ nce_status nce_tokenizer_save_json(const nce_tokenizer *t, const char *path)
     while (row < sizeof json_rows / sizeof *json_rows && strcmp(json_rows[row].split, t->split->name) != 0)
         row++;
     if (row == sizeof json_rows / sizeof *json_rows)
-        return nce_fail(t->ctx, NCE_ERR_UNSUPPORTED, "%s: tokenizer.json of pre-tokenizer '%s' is not written; gpt-2, llama-bpe and qwen2 are",
-                        path, t->split->name);
+        return nce_fail(t->ctx, NCE_ERR_UNSUPPORTED,
+                        "%s: tokenizer.json of pre-tokenizer '%s' is not written; gpt-2, llama-bpe and qwen2 are", path,
+                        t->split->name);
     status = token_texts(t, &tokens);
     if (status == NCE_OK) status = merge_texts(t, &merges);
     if (status == NCE_OK) status = write_json(t, path, json_rows[row].regex, &tokens, &merges);

@@ -18,6 +18,12 @@
 #define MASK __mmask16
 #define GT(x, y) _mm512_cmp_ps_mask(x, y, _CMP_GT_OQ)
 #define BLEND(m, no, yes) _mm512_mask_blend_ps(m, no, yes)
+#define RVEC __m256i
+#define RLOAD(p) _mm256_load_si256((const __m256i *)(p))
+#define RSTORE(p, r) _mm256_store_si256((__m256i *)(p), r)
+#define RSET1(n) _mm256_set1_epi16((short)(n))
+#define RBUSY(r) _mm256_test_epi16_mask(r, r)
+#define RSTEP(r, fired, n) _mm256_mask_mov_epi16(_mm256_subs_epu16(r, _mm256_set1_epi16(1)), fired, n)
 #define BITS(m) ((unsigned)(m))
 #define SCALE(p, t)                                                                                                    \
     _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)))
@@ -41,6 +47,12 @@
 #define MASK __mmask8
 #define GT(x, y) _mm512_cmp_pd_mask(x, y, _CMP_GT_OQ)
 #define BLEND(m, no, yes) _mm512_mask_blend_pd(m, no, yes)
+#define RVEC __m128i
+#define RLOAD(p) _mm_load_si128((const __m128i *)(p))
+#define RSTORE(p, r) _mm_store_si128((__m128i *)(p), r)
+#define RSET1(n) _mm_set1_epi16((short)(n))
+#define RBUSY(r) _mm_test_epi16_mask(r, r)
+#define RSTEP(r, fired, n) _mm_mask_mov_epi16(_mm_subs_epu16(r, _mm_set1_epi16(1)), fired, n)
 #define BITS(m) ((unsigned)(m))
 #define SCALE(p, t)                                                                                                    \
     _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(p), _mm512_slli_epi64(_mm512_castpd_si512(t), 52)))
