@@ -158,5 +158,8 @@ void nce_attn_ops_init(nce_attn_ops *ops, uint32_t cpu)
 #if NCE_HAVE_AVX512
     if (cpu & NCE_CPU_AVX512) *ops = nce_attn_ops_avx512;
 #endif
+#if NCE_HAVE_NEON
+    if (cpu & NCE_CPU_NEON) *ops = nce_attn_ops_neon;
+#endif
     (void)cpu;
 }

@@ -214,5 +214,8 @@ void nce_vec_ops_init(nce_vec_ops *ops, uint32_t cpu)
 #if NCE_HAVE_AVX512
     if (cpu & NCE_CPU_AVX512) *ops = nce_vec_ops_avx512;
 #endif
+#if NCE_HAVE_NEON
+    if (cpu & NCE_CPU_NEON) *ops = nce_vec_ops_neon;
+#endif
     (void)cpu;
 }

@@ -86,7 +86,7 @@ static void draw_shape(check *c, attn_case *a)
     s->n_group = (uint32_t)ONE_OF(c, 1, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 12, 40);
     s->scale = 1.0f / sqrtf((float)s->n_dk) * (check_random(c) % 4 ? 1.0f : 20.0f);
     if (check_random(c) % 3 == 0) s->window = (uint32_t)check_between(c, 1, 700);
-    if (check_random(c) % 3 == 0) s->cap = 30.0f;
+    if (check_random(c) % 3 == 0) s->cap = 20.0f + 15.0f * check_uniform(c);
     s->type_k = types[check_random(c) % 5];
     s->type_v = check_random(c) % 3 ? s->type_k : types[check_random(c) % 5];
     for (uint32_t h = 0; h < s->n_kv_heads * s->n_group; h++)
@@ -338,7 +338,9 @@ void check_attention_run(check *c)
     nce_attn_ops ref, ops;
     nce_attn_ops_init(&ref, 0);
     nce_attn_ops_init(&ops, c->cpu);
-    for (int i = 0; i < CASES; i++) {
+    const char *few = getenv("NCE_CHECK_CASES"); /* an emulator takes long for each */
+    const int n_cases = few != NULL && atoi(few) > 0 ? atoi(few) : CASES;
+    for (int i = 0; i < n_cases; i++) {
         if (c->cpu != 0)
             run_case(c, &ref, &ops);
         else if (i % 2)
