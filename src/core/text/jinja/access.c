@@ -86,8 +86,8 @@ static jvalue loop_attribute(const jloop *l, jstring name)
     if (named(name, "first")) return jbool(l->at == 0);
     if (named(name, "last")) return jbool(l->at + 1 == n);
     if (named(name, "length")) return jint((int64_t)n);
-    if (named(name, "depth")) return jint((int64_t)l->depth);
-    if (named(name, "depth0")) return jint((int64_t)l->depth - 1);
+    if (named(name, "depth")) return jint(1); /* counts the levels of a recursive loop */
+    if (named(name, "depth0")) return jint(0);
     if (named(name, "previtem") && l->at > 0) return l->items->items[l->at - 1];
     if (named(name, "nextitem") && l->at + 1 < n) return l->items->items[l->at + 1];
     return jundefined(name.s, name.n);

@@ -70,7 +70,7 @@ typedef struct jmap { /* in order of insertion */
 
 typedef struct jloop {
     const jlist *items;
-    size_t at, depth;
+    size_t at;
     jvalue changed; /* what loop.changed saw last, a list; J_MISSING at first */
 } jloop;
 

@@ -41,25 +41,37 @@ static jnode *parse_if(jparser *p)
     return n;
 }
 
-/* A name, names with commas, or (for set) namespace.name. */
+static jnode *parse_target(jparser *p, bool with_attribute);
+
+/* A name, for set also namespace.name, or more names in brackets. */
+static jnode *parse_one_target(jparser *p, bool with_attribute)
+{
+    if (nce_jinja_take(p, "(")) {
+        nce_jinja_enter(p->j);
+        jnode *inner = parse_target(p, false);
+        p->j->depth--;
+        nce_jinja_expect(p, ")");
+        return inner;
+    }
+    jnode *n = nce_jinja_node(p, N_NAME);
+    n->name = nce_jinja_expect_name(p);
+    if (with_attribute && nce_jinja_take(p, ".")) {
+        n->type = N_ATTRIBUTE;
+        n->a = nce_jinja_node(p, N_NAME);
+        n->a->name = n->name;
+        n->name = nce_jinja_expect_name(p);
+    }
+    return n;
+}
+
+/* One target, or several with commas, which take a value apart. */
 static jnode *parse_target(jparser *p, bool with_attribute)
 {
-    jnode *first = NULL, **last = &first;
-    const bool brackets = nce_jinja_take(p, "(");
-    for (size_t n = 0;; last = &(*last)->next, n++) {
-        *last = nce_jinja_node(p, N_NAME);
-        (*last)->name = nce_jinja_expect_name(p);
-        if (with_attribute && nce_jinja_take(p, ".")) {
-            (*last)->type = N_ATTRIBUTE;
-            (*last)->a = nce_jinja_node(p, N_NAME);
-            (*last)->a->name = (*last)->name;
-            (*last)->name = nce_jinja_expect_name(p);
-        }
-        if (!nce_jinja_take(p, ",")) {
-            if (brackets) nce_jinja_expect(p, ")");
-            if (n == 0) return first;
-            break;
-        }
+    jnode *first = parse_one_target(p, with_attribute), **last = &first->next;
+    if (!nce_jinja_see(p, ",")) return first;
+    for (; nce_jinja_take(p, ","); last = &(*last)->next) {
+        if (nce_jinja_see(p, "=") || nce_jinja_see_name(p, "in")) break;
+        *last = parse_one_target(p, with_attribute);
     }
     jnode *all = nce_jinja_node(p, N_TUPLE);
     all->list = first;

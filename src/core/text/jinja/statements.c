@@ -163,19 +163,13 @@ static const jlist *loop_items(nce_jinja *j, const jnode *n)
     return kept.u.list;
 }
 
-static size_t loop_depth(nce_jinja *j)
-{
-    const jvalue v = nce_jinja_lookup(j, (jstring){"loop", 4});
-    return v.kind == J_LOOP ? v.u.loop->depth + 1 : 1;
-}
-
 static flow run_for(nce_jinja *j, const jnode *n)
 {
     const jlist *items = loop_items(j, n);
     jscope *outer = j->scope, *s = NULL;
     if (items->n == 0) return run(j, n->otherwise);
     jloop *loop = nce_jinja_alloc(j, sizeof *loop);
-    *loop = (jloop){.items = items, .depth = loop_depth(j)};
+    loop->items = items;
     for (size_t i = 0; i < items->n; i++) {
         nce_jinja_burn(j, 1);
         loop->at = i;

@@ -169,7 +169,6 @@ static void parse_llama3(nce_tool_calls *c, bool certain)
     skip_space(c);
     if (take(c, llama_mark)) certain = true;
     skip_space(c);
-    const size_t start = c->at;
     for (bool first = true;; first = false) {
         jvalue v;
         if (c->at >= c->n_bytes && !first) return;
@@ -189,8 +188,7 @@ static void parse_llama3(nce_tool_calls *c, bool certain)
         if (!take(c, ";")) malformed(c, "text behind the call");
         skip_space(c);
     }
-    c->at = start;
-    nce_jinja_write(&c->j, c->text + start, c->n_bytes - start);
+    nce_jinja_write(&c->j, c->text, c->n_bytes);
 }
 
 static jvalue calls_json(nce_tool_calls *c)
