@@ -46,7 +46,7 @@ typedef struct nce_template_options {
     const char *eos_token;
     int64_t now;           /* seconds since 1970 in local time, for strftime_now; 0: the template is not told the time
                               (strftime_now is undefined, which templates allow for) */
-    uint64_t max_steps;    /* 0: 1,000,000 and 2,000 a message */
+    uint64_t max_steps;    /* 0: 500,000, 2,000 a message, 4 a byte */
     size_t max_memory;     /* bytes for values; 0: 64 MiB and 64 times the conversation */
     size_t max_output;     /* bytes of text; 0: 16 MiB and 4 times the conversation */
     uint32_t add_generation_prompt; /* 1: end where the assistant is to speak */

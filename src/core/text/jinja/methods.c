@@ -13,7 +13,7 @@ static jvalue strip(nce_jinja *j, const jargs *a, bool left, bool right)
 {
     const jstring chars = absent(a->v[1]) ? (jstring){NULL, 0} : nce_jinja_to_text(j, a->v[1], "strip's characters");
     const jstring s = nce_jinja_strip(self(a), left, right, absent(a->v[1]) ? NULL : &chars);
-    nce_jinja_burn(j, (a->v[0].n - s.n) / 16);
+    nce_jinja_burn(j, (a->v[0].n - s.n) / 8 * (1 + chars.n / 64));
     return jtext(s.s, s.n);
 }
 
@@ -135,7 +135,7 @@ static jvalue m_join(nce_jinja *j, const jargs *a)
 static jvalue all_of(nce_jinja *j, const jargs *a, uint32_t classes)
 {
     bool yes = a->v[0].n > 0;
-    nce_jinja_burn(j, a->v[0].n / 16);
+    nce_jinja_burn(j, a->v[0].n / 8);
     for (size_t i = 0, n; i < a->v[0].n && yes; i += n)
         yes = (nce_class_of(nce_utf8_decode((const uint8_t *)a->v[0].u.s + i, a->v[0].n - i, &n)) & classes) != 0;
     return jbool(yes);

@@ -113,7 +113,9 @@ static jvalue split_at_space(nce_jinja *j, jstring s, int64_t most)
     jvalue parts = nce_jinja_list(j, 0);
     for (;;) {
         size_t at = 0, n;
+        const size_t before = s.n;
         s = nce_jinja_strip(s, true, false, NULL);
+        nce_jinja_burn(j, (before - s.n) / 8);
         if (s.n == 0) return parts;
         if (most == 0) {
             nce_jinja_list_add(j, parts.u.list, jtext(s.s, s.n));
@@ -121,7 +123,7 @@ static jvalue split_at_space(nce_jinja *j, jstring s, int64_t most)
         }
         while (at < s.n && !nce_jinja_is_space(s.s + at, s.n - at, &n))
             at++;
-        nce_jinja_burn(j, 1 + at / 64);
+        nce_jinja_burn(j, 1 + at / 8);
         nce_jinja_list_add(j, parts.u.list, jtext(s.s, at));
         s.s += at, s.n -= at;
         most -= most > 0;

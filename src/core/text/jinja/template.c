@@ -148,7 +148,7 @@ nce_status nce_template_render(const nce_template *t, const nce_template_message
                    .what = "chat template",
                    .max_depth = MAX_DEPTH,
                    .now = o.now,
-                   .fuel = o.max_steps != 0 ? o.max_steps : 1000000 + 2000 * (uint64_t)n_messages + 4 * (uint64_t)bytes,
+                   .fuel = o.max_steps != 0 ? o.max_steps : 500000 + 2000 * (uint64_t)n_messages + 4 * (uint64_t)bytes,
                    .max_memory = o.max_memory != 0 ? o.max_memory : (size_t)64 * MIB + 64 * bytes,
                    .max_out = o.max_output != 0 ? o.max_output : (size_t)16 * MIB + 4 * bytes};
     status = nce_jinja_protect(&j, render, &r);
