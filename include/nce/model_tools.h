@@ -88,8 +88,8 @@ typedef struct nce_quantize_options {
 
 /* Quantize a model file.
  *
- * in       a GGUF file, or the first of a split set; any types (blocks are expanded first, which adds their error to the
- *          new one; tensors that already have their new type are copied).
+ * in       a GGUF file, or the first of a split set; any types (blocks are expanded first, which adds their error to
+ *          the new one; tensors that already have their new type are copied).
  * out      appears when it is complete, as one file; an existing file is replaced.  Another path than in.
  * options  NULL for defaults.
  * Metadata is copied, with general.file_type and general.quantization_version set.  Vectors, norms, expert routers and

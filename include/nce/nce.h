@@ -18,4 +18,6 @@
 #include "model_tools.h"
 #include "snn.h"
 #include "sched.h"
+#include "snn_codec.h"
+#include "snn_nir.h"
 #endif

@@ -1,7 +1,9 @@
 /* Tensor types of GGUF: names, sizes, conversion from and to float.
  *
  * A quantized type stores rows of blocks; a block holds a fixed number of neighbouring elements of one row in a fixed
- * number of bytes.  Layouts are those of the GGUF format (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). */
+ * number of bytes.  Layouts are those of the GGUF format (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+ * docs/quantization.md lists the types with their bits, errors and contents.  Whole files: nce_gguf_quantize in
+ * model_tools.h.  Nothing here needs a context; a failure is told by the status alone. */
 #ifndef NCE_QUANT_H
 #define NCE_QUANT_H
 #include "context.h"
@@ -10,7 +12,7 @@
 extern "C" {
 #endif
 
-/* GGUF type ids.  Ids missing here were removed from the format and are refused. */
+/* GGUF type ids: values are the format's and never change.  Ids missing here were removed from it and are refused. */
 typedef enum nce_type {
     NCE_TYPE_F32 = 0,
     NCE_TYPE_F16 = 1,
@@ -68,20 +70,30 @@ NCE_API size_t nce_type_row_bytes(nce_type type, size_t n);
 
 /* Expand n elements of blocks to float, exactly as the format defines them (bit for bit, every platform).
  *
- * src  nce_type_row_bytes(type, n) bytes, any alignment.     dst  n floats, not overlapping src.
+ * src  nce_type_row_bytes(type, n) bytes, any alignment, any content.     dst  n floats, not overlapping src.
+ * Scales that are not finite give values that are not; integers and F64 are rounded to the nearest float.
  * Returns NCE_OK; NCE_ERR_INVALID (unknown type, n not a multiple of the block, NULL with n > 0);
- *         NCE_ERR_UNSUPPORTED (a type with no element-wise meaning).  dst is written only on NCE_OK.
+ *         NCE_ERR_UNSUPPORTED (I2_S: its one scale belongs to the tensor, not to the rows).  On failure dst
+ *         is as it was.
  * Any thread.  Since 0.1. */
 NCE_API nce_status nce_dequantize(nce_type type, const void *src, float *dst, size_t n);
 
-/* Quantize rows, deterministically.
+/* Quantize rows: the least weighted squared error that the search of docs/quantization.md finds.  Equal inputs give
+ * equal bytes, on every machine.
  *
- * src         [n_rows][n_per_row], finite.   n_per_row is a multiple of the block.
- * dst         [n_rows] rows of nce_type_row_bytes(type, n_per_row) bytes, written only on NCE_OK.
- * importance  [n_per_row] weights >= 0 of the squared error of a column (nce imatrix makes them), or NULL: all equal.
- * Returns NCE_OK; NCE_ERR_INVALID (as above; a value that is not finite); NCE_ERR_UNSUPPORTED (a type that is not
- *         written: I2_S); NCE_ERR_NOMEM (some types need scratch memory, taken from the C library).
- * Any thread; rows may be spread over threads by calling it for parts.  Since 0.1. */
+ * src         [n_rows][n_per_row], finite.   n_per_row is a multiple of the block.  Values beyond the range of the type
+ *             saturate (F16, BF16, integers; block types at the largest scale they can store); integers are rounded to
+ *             the nearest, ties to even.
+ * dst         [n_rows] rows of nce_type_row_bytes(type, n_per_row) bytes, not overlapping src, written only on NCE_OK.
+ * importance  [n_per_row] finite weights >= 0 of the squared error of a column (an importance matrix holds them), or
+ *             NULL: all equal.  Only their ratios within a block matter; a weight counts as at least 2^-20 of the block's
+ *             largest.  Plain numbers do not use them.
+ * Returns NCE_OK; NCE_ERR_INVALID (unknown type, n_per_row not a multiple of the block, NULL with elements, n_rows *
+ *         n_per_row overflows, a value that is not finite, a weight that is negative or not finite);
+ *         NCE_ERR_UNSUPPORTED (a type that is not written: I2_S).
+ * Any thread; allocates nothing, needs less than 32 KiB of stack.  Rows are independent: they may be spread over
+ * threads by calling it for parts.  Since 0.1.
+ * Method: Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982, with scales for levels. */
 NCE_API nce_status nce_quantize(nce_type type, const float *src, void *dst, size_t n_rows, size_t n_per_row,
                                 const float *importance);
 

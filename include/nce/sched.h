@@ -7,7 +7,10 @@
 #include "sched_assign.h"
 #include "sched_cache.h"
 #include "sched_graph.h"
+#include "sched_metrics.h"
+#include "sched_predict.h"
 #include "sched_layers.h"
 #include "sched_place.h"
 #include "sched_replay.h"
+#include "sched_runtime.h"
 #endif

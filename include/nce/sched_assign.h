@@ -16,7 +16,7 @@ typedef struct nce_assigner nce_assigner;
 #define NCE_MAX_NODES 64 /* sets of nodes are 64-bit masks everywhere in the scheduler */
 
 typedef enum nce_assign_method {
-    NCE_ASSIGN_AUTO = 0,  /* EXACT up to 512 request-node pairs (64 x 8), GREEDY beyond */
+    NCE_ASSIGN_AUTO = 0,  /* EXACT up to 4,096 request-node pairs (256 x 16), GREEDY beyond */
     NCE_ASSIGN_EXACT = 1, /* successive shortest paths with potentials */
     NCE_ASSIGN_GREEDY = 2 /* in the order of requests, each to its cheapest node that has room */
 } nce_assign_method;

@@ -218,6 +218,9 @@ NCE_API nce_status nce_snn_source_add(nce_snn *snn, uint32_t population, size_t 
  * (file, line, what).  Since 0.1. */
 NCE_API nce_status nce_snn_source_load(nce_snn *snn, uint32_t population, const char *path);
 
+/* Forget all spikes given to SOURCE populations, past and to come.  Since 0.1. */
+NCE_API nce_status nce_snn_source_clear(nce_snn *snn);
+
 /* ---- running ---- */
 
 /* Seal the network: order the synapses, compute the propagators, lay out the rings.  progress may be NULL.  On failure

@@ -5,6 +5,9 @@
 
 static const nce_device_driver *const drivers[] = {
     &nce_cpu_driver,
+#if NCE_WITH_PHOTONIC
+    &nce_photonic_driver,
+#endif
 };
 enum { N_DRIVERS = sizeof drivers / sizeof *drivers };
 

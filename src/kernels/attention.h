@@ -4,10 +4,10 @@
  * THE CONTRACT (docs/numerics.md).  For one query row of one head at position p the live positions are lo..p, lo = 0 or
  * max(0, p - window + 1).  Head sizes are padded with zeros to a multiple of 32, and the padding takes part.
  *  1. c = (float)(scale * log2e), with a soft cap (float)(2 * scale * log2e / cap), in double;  q'[d] = q[d] * c.
- *     Q8_0 and Q4_0 keys: per 32 of q', amax, dq = amax / 127, code = rint_even(q' * (127 / amax)) (0 if amax <
- * 2^-120).
- *  2. s = +0; for d ascending s = fma(q'[d], k[d], s), F16 and BF16 widened.  Quantized keys: for blocks of 32
- * ascending s = fma(dq * dk, (float)isum, s), isum exact int32.
+ *     Q8_0 and Q4_0 keys: per 32 of q', amax, dq = amax / 127, code = rint_even(q' * (127 / amax)) (0 if amax < 2^-120;
+ *     dq = NaN and codes 0 if something is not finite).
+ *  2. s = +0; for d ascending s = fma(q'[d], k[d], s), F16 and BF16 widened.  Quantized keys: for blocks of 32 ascending
+ *     s = fma(dq * dk, (float)isum, s), isum exact int32.
  *  3. cap: t = exp2neg(-|s|); s = copysign(((1 - t) / (1 + t)) * (float)(cap * log2e), s).
  *  4. splits [256 i, 256 i + 256) from position 0; in each with a live position: m = max s (order-free);
  *     w_j = exp2neg(s_j - m); lane[j % 16] += w_j, j ascending, folded 8, 4, 2, 1 into l;
@@ -47,8 +47,8 @@ typedef struct nce_attn_pages {
     size_t k_offset, v_offset;
 } nce_attn_pages;
 
-/* One run of rows of one sequence: q [n_rows][query heads][n_dk] at positions pos0, pos0 + 1, ...; out the same with
- * n_dv. ld_q, ld_out: floats between rows. */
+/* One run of rows of one sequence: q [n_rows][query heads][n_dk] at positions pos0, pos0 + 1, ...; out the same with n_dv.
+ * ld_q, ld_out: floats between rows. */
 typedef struct nce_attn_call {
     const nce_attn_shape *shape;
     nce_attn_pages kv;
@@ -57,15 +57,15 @@ typedef struct nce_attn_call {
     float *out;
     size_t ld_out;
     size_t n_rows, pos0;
-    float *parts; /* nce_attn_parts_bytes(shape, n_rows, pos0 + n_rows), 64-byte aligned; partials of a decode */
+    float *parts;            /* nce_attn_parts_bytes(shape, n_rows, pos0 + n_rows), 64-byte aligned; partials of a decode */
     atomic_size_t next_unit; /* 0 before the call */
 } nce_attn_call;
 
 typedef struct nce_attn_ops {
     /* Write K and V of one position into its page: k [n_kv_heads][n_dk], v [n_kv_heads][n_dv], slot = position % 64.
-     * The stored value is what the type rounds to: F16, BF16 nearest even; Q8_0, Q4_0 the format's quantizer of 32. */
-    void (*store)(const nce_attn_shape *shape, uint8_t *page_k, uint8_t *page_v, size_t slot, const float *k,
-                  const float *v);
+     * The stored value is what the type rounds to: F16, BF16 nearest even; Q8_0, Q4_0 the format's quantizer of 32
+     * (attention_page.c), with the scale NaN for a block that holds something not finite. */
+    void (*store)(const nce_attn_shape *shape, uint8_t *page_k, uint8_t *page_v, size_t slot, const float *k, const float *v);
     /* A call in two phases; all threads of the team run phase 1, meet at a barrier, then run phase 2.
      * scratch: scratch_bytes(shape) of this thread, 64-byte aligned. */
     void (*phase1)(nce_attn_call *call, size_t thread, size_t n_threads, void *scratch);
@@ -73,6 +73,7 @@ typedef struct nce_attn_ops {
     const struct nce_attn_kernels *kernels; /* the micro-kernels behind the phases, private */
 } nce_attn_ops;
 
+/* Both grow with every number given: the bytes of the largest call serve all. */
 size_t nce_attn_scratch_bytes(const nce_attn_shape *shape);
 size_t nce_attn_parts_bytes(const nce_attn_shape *shape, size_t n_rows, size_t n_positions);
 void nce_attn_ops_init(nce_attn_ops *ops, uint32_t cpu);

@@ -3,16 +3,28 @@
  *
  * Every accumulator is one chain in the order of the contract; the blocking (nr rows by nu units) only chooses which
  * independent chains run together.  nr, nu and the type are compile-time constants wherever this is inlined. */
+/* clang-format off: it does not know UNROLL */
 #include "src/kernels/attention_tiled.h"
 #include "src/kernels/vec_math.h"
 #include <math.h>
 
 enum { MAX_ROWS = 8, MAX_REGS = 16 };
 
+/* Inline: a call would save and restore every vector register. */
 INL void prefetch_step(nce_attn_prefetch *f)
 {
-    for (int n = f->pace; n > 0 && f->next < f->end; n--, f->next += 64)
+    for (f->credit += f->pace; f->credit >= 16; f->credit -= 16) {
+        if (f->next >= f->end) {
+            if (f->first == f->n) {
+                f->pace = f->credit = 0;
+                return;
+            }
+            f->next = f->queue[f->first].page;
+            f->end = f->next + f->queue[f->first++].bytes;
+        }
         v_prefetch(f->next);
+        f->next += 64;
+    }
 }
 
 /* ---- scores ---- */
@@ -25,14 +37,16 @@ INL vf float_key(nce_type type, const void *k, size_t i)
 
 INL void store_scores(const nce_attn_qk *a, int nr, int n, int u, vf acc[MAX_ROWS][MAX_REGS])
 {
-    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++)
-        v_store(a->s + r * NCE_ATTN_SPLIT + u * 16 + c * VL, acc[r][c]);
+    UNROLL for (int r = 0; r < nr; r++)
+        UNROLL for (int c = 0; c < n; c++)
+            v_store(a->s + r * NCE_ATTN_SPLIT + u * 16 + c * VL, acc[r][c]);
 }
 
 INL void start_scores(const nce_attn_qk *a, int nr, int n, int u, vf acc[MAX_ROWS][MAX_REGS])
 {
-    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) acc[r][c] =
-        a->more ? v_load(a->s + r * NCE_ATTN_SPLIT + u * 16 + c * VL) : v_zero();
+    UNROLL for (int r = 0; r < nr; r++)
+        UNROLL for (int c = 0; c < n; c++)
+            acc[r][c] = a->more ? v_load(a->s + r * NCE_ATTN_SPLIT + u * 16 + c * VL) : v_zero();
 }
 
 INL void qk_float(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
@@ -42,18 +56,18 @@ INL void qk_float(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
     start_scores(a, nr, n, u, acc);
     const float *q = a->q;
     const int ld = a->ld_q;
-    nce_attn_prefetch f = a->prefetch;
+    nce_attn_prefetch *const f = a->prefetch;
     for (int d = 0; d < a->n_dk; d++) {
         vf k[MAX_REGS];
-        UNROLL for (int c = 0; c < n; c++) k[c] = float_key(type, a->k, (size_t)(d * NCE_KV_PAGE + u * 16 + c * VL));
-        UNROLL for (int r = 0; r < nr; r++)
-        {
+        UNROLL for (int c = 0; c < n; c++)
+            k[c] = float_key(type, a->k, (size_t)(d * NCE_KV_PAGE + u * 16 + c * VL));
+        UNROLL for (int r = 0; r < nr; r++) {
             const vf x = v_set1(q[r * ld + d]);
-            UNROLL for (int c = 0; c < n; c++) acc[r][c] = v_fma(x, k[c], acc[r][c]);
+            UNROLL for (int c = 0; c < n; c++)
+                acc[r][c] = v_fma(x, k[c], acc[r][c]);
         }
-        if (f.next < f.end) prefetch_step(&f);
+        prefetch_step(f);
     }
-    a->prefetch = f;
     store_scores(a, nr, n, u, acc);
 }
 
@@ -64,39 +78,35 @@ INL void qk_codes(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
     const int block_bytes = q8 ? NCE_KV_Q8_K_BLOCK : NCE_KV_Q4_K_BLOCK;
     start_scores(a, nr, n, u, acc);
     const uint8_t *codes = a->k;
-    nce_attn_prefetch f = a->prefetch;
+    nce_attn_prefetch *const f = a->prefetch;
     for (int b = 0; b < a->n_dk / NCE_KV_BLOCK; b++, codes += block_bytes) {
         vi sum[MAX_ROWS][MAX_REGS];
-        UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) sum[r][c] =
-            v_dot_start(type, a->fix[r * ld_d + b]);
+        UNROLL for (int r = 0; r < nr; r++)
+            UNROLL for (int c = 0; c < n; c++)
+                sum[r][c] = v_dot_start(type, a->fix[r * ld_d + b]);
         for (int g = 0; g < groups; g++) {
             const int8_t *x = a->code + b * NCE_KV_BLOCK + g * 4;
             vk low[MAX_REGS], high[MAX_REGS];
-            UNROLL for (int c = 0; c < n; c++)
-            {
+            UNROLL for (int c = 0; c < n; c++) {
                 const uint8_t *p = codes + (g * NCE_KV_PAGE + u * 16 + c * VL) * 4;
                 low[c] = q8 ? v_codes8(p) : v_codes4(p, 0);
                 high[c] = q8 ? low[c] : v_codes4(p, 1);
             }
-            UNROLL for (int r = 0; r < nr; r++)
-            {
+            UNROLL for (int r = 0; r < nr; r++) {
                 const vi x0 = v_bcast4(x + r * ld), x1 = v_bcast4(x + r * ld + (q8 ? 0 : 16));
-                UNROLL for (int c = 0; c < n; c++)
-                {
+                UNROLL for (int c = 0; c < n; c++) {
                     sum[r][c] = v_dot4(type, sum[r][c], low[c], x0);
                     if (!q8) sum[r][c] = v_dot4(type, sum[r][c], high[c], x1);
                 }
             }
-            if (f.next < f.end) prefetch_step(&f);
+            prefetch_step(f);
         }
-        UNROLL for (int c = 0; c < n; c++)
-        {
+        UNROLL for (int c = 0; c < n; c++) {
             const vf d = v_load_f16((const uint16_t *)(codes + groups * 4 * NCE_KV_PAGE) + u * 16 + c * VL);
             UNROLL for (int r = 0; r < nr; r++) acc[r][c] =
                 v_fma(v_mul(v_set1(a->d[r * ld_d + b]), d), v_from_int(sum[r][c]), acc[r][c]);
         }
     }
-    a->prefetch = f;
     store_scores(a, nr, n, u, acc);
 }
 
@@ -161,63 +171,36 @@ INL int is_quantized(nce_type type)
     return type == NCE_TYPE_Q8_0 || type == NCE_TYPE_Q4_0;
 }
 
-/* Bytes of a unit of columns, for prefetching at the pace of reading. */
-INL int unit_bytes(nce_type type)
-{
-    return type == NCE_TYPE_F32 ? 64 : type == NCE_TYPE_Q8_0 ? 16 : type == NCE_TYPE_Q4_0 ? 8 : 32;
-}
-
-/* Positions from .. to of a split; masked: some of the rows are not live at some of them. */
-INL void pv_span(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from, int to, int masked,
-                 vf acc[MAX_ROWS][MAX_REGS])
-{
-    const int n = nu * NL;
-    const float *w = a->w;
-    for (int j = from; j < to;) {
-        const int tile = j / NCE_KV_PAGE, end = (tile + 1) * NCE_KV_PAGE, stop = to < end ? to : end;
-        const uint8_t *row = a->v[tile] + (size_t)(j % NCE_KV_PAGE) * a->row_bytes;
-        nce_attn_prefetch f = a->prefetch[tile];
-        for (; j < stop; j++, row += a->row_bytes) {
-            vf v[MAX_REGS], d = v_zero();
-            UNROLL for (int c = 0; c < n; c++)
-            {
-                if (is_quantized(type) && c * VL % 32 == 0) d = v_set1(a->vd[j * a->n_blocks + u / 2 + c * VL / 32]);
-                v[c] = value(type, row, u * 16 + c * VL, d);
-            }
-            UNROLL for (int r = 0; r < nr; r++)
-            {
-                if (masked && (j < a->lo[r] || j >= a->hi[r])) continue;
-                const vf x = v_set1(w[r * NCE_ATTN_SPLIT + j]);
-                UNROLL for (int c = 0; c < n; c++) acc[r][c] = v_fma(x, v[c], acc[r][c]);
-            }
-            if (f.next < f.end) prefetch_step(&f);
-        }
-        a->prefetch[tile] = f;
-    }
-}
-
-/* Columns of nu units from u over positions from .. to; o holds the chains of the positions before. */
+/* Columns of nu units from u of nr rows over positions from .. to, at all of which all rows are live. */
 INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from, int to, int more)
 {
     vf acc[MAX_ROWS][MAX_REGS];
     const int n = nu * NL;
-    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++) acc[r][c] =
-        more ? v_loadu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL) : v_zero();
-    int first = to, last = from, b = from, e = to; /* live for some row; live for all rows */
-    for (int r = 0; r < nr; r++) {
-        if (a->lo[r] < first) first = a->lo[r];
-        if (a->lo[r] > b) b = a->lo[r];
-        if (a->hi[r] > last) last = a->hi[r];
-        if (a->hi[r] < e) e = a->hi[r];
+    const float *w = a->w;
+    nce_attn_prefetch *const f = a->prefetch;
+    UNROLL for (int r = 0; r < nr; r++)
+        UNROLL for (int c = 0; c < n; c++)
+            acc[r][c] = more ? v_loadu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL) : v_zero();
+    for (int j = from; j < to;) {
+        const int tile = j / NCE_KV_PAGE, end = (tile + 1) * NCE_KV_PAGE, stop = to < end ? to : end;
+        const uint8_t *row = a->v[tile] + (size_t)(j % NCE_KV_PAGE) * a->row_bytes;
+        for (; j < stop; j++, row += a->row_bytes) {
+            vf v[MAX_REGS], d = v_zero();
+            UNROLL for (int c = 0; c < n; c++) {
+                if (is_quantized(type) && c * VL % 32 == 0) d = v_set1(a->vd[j * a->n_blocks + u / 2 + c * VL / 32]);
+                v[c] = value(type, row, u * 16 + c * VL, d);
+            }
+            UNROLL for (int r = 0; r < nr; r++) {
+                const vf x = v_set1(w[r * NCE_ATTN_SPLIT + j]);
+                UNROLL for (int c = 0; c < n; c++)
+                    acc[r][c] = v_fma(x, v[c], acc[r][c]);
+            }
+            prefetch_step(f);
+        }
     }
-    if (first < from) first = from;
-    if (last > to) last = to;
-    if (b >= e) b = e = last; /* no position common to all rows */
-    if (first < b) pv_span(a, type, nr, nu, u, first, b, 1, acc);
-    pv_span(a, type, nr, nu, u, b, e, 0, acc);
-    if (e < last) pv_span(a, type, nr, nu, u, e, last, 1, acc);
-    UNROLL for (int r = 0; r < nr; r++) UNROLL for (int c = 0; c < n; c++)
-        v_storeu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL, acc[r][c]);
+    UNROLL for (int r = 0; r < nr; r++)
+        UNROLL for (int c = 0; c < n; c++)
+            v_storeu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL, acc[r][c]);
 }
 
 /* nu is 1 or even for quantized values: a pass starts at a block or stays inside one. */
@@ -242,66 +225,118 @@ INL void pv_columns(nce_attn_pv *a, nce_type type, int nr, int nu, int from, int
 INL void pv_rows(nce_attn_pv *a, int nr, int nu)
 {
     const int chunk = a->u1 - a->u0 > nu ? a->chunk : NCE_ATTN_SPLIT;
-    for (int j = a->from; j < a->to; j += chunk) {
-        const int to = j + chunk < a->to ? j + chunk : a->to, more = a->more || j > a->from;
+    int j = a->from, more = a->more;
+    do {
+        const int to = j + chunk < a->to ? j + chunk : a->to;
         switch ((int)a->type) {
-        case NCE_TYPE_F16:
-            pv_columns(a, NCE_TYPE_F16, nr, nu, j, to, more);
-            break;
-        case NCE_TYPE_BF16:
-            pv_columns(a, NCE_TYPE_BF16, nr, nu, j, to, more);
-            break;
-        case NCE_TYPE_Q8_0:
-            pv_columns(a, NCE_TYPE_Q8_0, nr, nu, j, to, more);
-            break;
-        case NCE_TYPE_Q4_0:
-            pv_columns(a, NCE_TYPE_Q4_0, nr, nu, j, to, more);
-            break;
-        default:
-            pv_columns(a, NCE_TYPE_F32, nr, nu, j, to, more);
-            break;
+        case NCE_TYPE_F16: pv_columns(a, NCE_TYPE_F16, nr, nu, j, to, more); break;
+        case NCE_TYPE_BF16: pv_columns(a, NCE_TYPE_BF16, nr, nu, j, to, more); break;
+        case NCE_TYPE_Q8_0: pv_columns(a, NCE_TYPE_Q8_0, nr, nu, j, to, more); break;
+        case NCE_TYPE_Q4_0: pv_columns(a, NCE_TYPE_Q4_0, nr, nu, j, to, more); break;
+        default: pv_columns(a, NCE_TYPE_F32, nr, nu, j, to, more); break;
         }
+        more = 1;
+        j += chunk;
+    } while (j < a->to); /* once even if there are no positions: that writes zeros */
+}
+
+static void pv_call(nce_attn_pv *a); /* pv_rows of a->n_rows, for each instruction set */
+
+/* Rows whose live positions differ are summed one by one where they do, together where all are live.  (A weight of zero
+ * would not do: fma(0, v, o) is not o where v is not finite or o is -0.) */
+static void pv(nce_attn_pv *all)
+{
+    nce_attn_pv a = *all;
+    int b = all->from, e = all->to; /* live for all rows */
+    for (int r = 0; r < all->n_rows; r++) {
+        if (all->lo[r] > b) b = all->lo[r];
+        if (all->hi[r] < e) e = all->hi[r];
+    }
+    if (b >= e) b = e = all->to;
+    if (b == all->from && e == all->to) {
+        pv_call(&a);
+        return;
+    }
+    a.n_rows = 1;
+    for (int r = 0; r < all->n_rows; r++) { /* before */
+        a.from = all->lo[r] > all->from ? all->lo[r] : all->from;
+        a.to = all->hi[r] < b ? all->hi[r] : b;
+        a.w = all->w + r * NCE_ATTN_SPLIT;
+        a.o = all->o + (size_t)r * all->ld_o;
+        if (a.from < a.to || !all->more) pv_call(&a);
+    }
+    a = *all;
+    a.from = b;
+    a.to = e;
+    a.more = 1;
+    if (b < e) pv_call(&a);
+    a.n_rows = 1;
+    for (int r = 0; r < all->n_rows; r++) { /* after */
+        a.from = e;
+        a.to = all->hi[r] < all->to ? all->hi[r] : all->to;
+        a.w = all->w + r * NCE_ATTN_SPLIT;
+        a.o = all->o + (size_t)r * all->ld_o;
+        if (a.from < a.to) pv_call(&a);
     }
 }
 
 /* ---- weights of one row of one split, and merging ---- */
-/* Lanes that are not live become -inf: they lose every maximum and their weight is +0, which changes no sum. */
-INL void bury_dead(float *s, int lo, int hi)
+/* Lanes of b .. e that are not live become -inf: they lose every maximum and their weight is +0, which changes no sum. */
+INL void bury_dead(float *s, int b, int e, int lo, int hi)
 {
     const vf dead = v_set1(-INFINITY);
-    const int b = lo & ~15, e = (hi + 15) & ~15;
     for (int j = b; j < lo; j += VL)
         v_store(s + j, v_keep(v_load(s + j), j, lo, hi, dead));
     for (int j = hi & ~(VL - 1); j < e; j += VL)
         v_store(s + j, v_keep(v_load(s + j), j, lo, hi, dead));
 }
 
-static void softmax(float *s, int lo, int hi, float cap_mul, float *m, float *l)
+/* nr neighbouring live rows together, to hide the latencies of one in the other. */
+INL void softmax_rows(float *s, int nr, const int *lo, const int *hi, float cap_mul, float *m, float *l)
 {
-    const int b = lo & ~15, e = (hi + 15) & ~15;
-    if (cap_mul != 0.0f)
-        for (int j = b; j < e; j += VL)
-            v_store(s + j, v_mul(tanh_base2(v_load(s + j)), v_set1(cap_mul)));
-    bury_dead(s, lo, hi);
-    vf top[4], sum[NL]; /* several chains: a maximum has no order */
-    for (int c = 0; c < 4; c++)
-        top[c] = v_set1(-INFINITY);
-    int j = b;
-    for (; j + 4 * VL <= e; j += 4 * VL)
-        UNROLL for (int c = 0; c < 4; c++) top[c] = v_max(top[c], v_load(s + j + c * VL));
-    for (; j < e; j += VL)
-        top[0] = v_max(top[0], v_load(s + j));
-    const float max = v_hmax(v_max(v_max(top[0], top[1]), v_max(top[2], top[3])));
-    for (int c = 0; c < NL; c++)
-        sum[c] = v_zero();
-    _Pragma("GCC unroll 4") for (j = b; j < e; j += 16) UNROLL for (int c = 0; c < NL; c++)
-    {
-        const vf w = exp2neg(v_sub(v_load(s + j + c * VL), v_set1(max)));
-        v_store(s + j + c * VL, w);
-        sum[c] = v_add(sum[c], w);
+    vf top[2], max[2], sum[2][NL];
+    int first = lo[0], last = hi[0];
+    if (nr > 1 && lo[1] < first) first = lo[1];
+    if (nr > 1 && hi[1] > last) last = hi[1];
+    const int b = first & ~15, e = (last + 15) & ~15;
+    UNROLL for (int r = 0; r < nr; r++) {
+        float *row = s + r * NCE_ATTN_SPLIT;
+        if (cap_mul != 0.0f)
+            for (int j = b; j < e; j += VL)
+                v_store(row + j, v_mul(tanh_base2(v_load(row + j)), v_set1(cap_mul)));
+        bury_dead(row, b, e, lo[r], hi[r]);
+        top[r] = v_set1(-INFINITY);
+        for (int c = 0; c < NL; c++)
+            sum[r][c] = v_zero();
     }
-    *m = max;
-    *l = v_fold16(sum);
+    for (int j = b; j < e; j += VL)
+        UNROLL for (int r = 0; r < nr; r++)
+            top[r] = v_max(top[r], v_load(s + r * NCE_ATTN_SPLIT + j));
+    UNROLL for (int r = 0; r < nr; r++)
+        max[r] = v_set1(m[r] = v_hmax(top[r]));
+    for (int j = b; j < e; j += 16)
+        UNROLL for (int r = 0; r < nr; r++)
+            UNROLL for (int c = 0; c < NL; c++) {
+                float *at = s + r * NCE_ATTN_SPLIT + j + c * VL;
+                const vf w = exp2neg(v_sub(v_load(at), max[r]));
+                v_store(at, w);
+                sum[r][c] = v_add(sum[r][c], w);
+            }
+    UNROLL for (int r = 0; r < nr; r++)
+        l[r] = v_fold16(sum[r]);
+}
+
+static void softmax(float *s, int n, const int *lo, const int *hi, float cap_mul, float *m, float *l)
+{
+    for (int r = 0; r < n; r++, s += NCE_ATTN_SPLIT) {
+        if (hi[r] <= lo[r]) continue;
+        if (r + 1 < n && hi[r + 1] > lo[r + 1]) {
+            softmax_rows(s, 2, lo + r, hi + r, cap_mul, m + r, l + r);
+            r++, s += NCE_ATTN_SPLIT;
+        } else {
+            softmax_rows(s, 1, lo + r, hi + r, cap_mul, m + r, l + r);
+        }
+    }
 }
 
 static void merge(float *m, float *l, float *o, float pm, float pl, const float *po, size_t n)

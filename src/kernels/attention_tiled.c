@@ -18,7 +18,7 @@ enum {
     BLOCKS = 4,      /* blocks wanted for each thread, as long as they keep MIN_ROWS */
     MIN_ROWS = 24,
     PART_TAIL = 16,   /* floats after O in a part: m, l, live, and padding */
-    DIRECT_PACE = 4,  /* lines to prefetch at a step when few rows read pages from memory */
+    PREFETCH_BYTES = 512 << 10, /* of the next split, at most: it must stay in L2 until it is used */
     DIRECT_CHUNK = 32 /* positions a direct pass over values keeps in L1 for the next columns */
 };
 
@@ -200,23 +200,72 @@ static int step_of(int n, int best)
 typedef struct visit {
     size_t head, first_page;
     int n, direct, lo, hi;
-    const uint8_t *next_k[NCE_ATTN_TILES]; /* keys needed after this visit, to prefetch; NULL: unknown */
+    nce_attn_prefetch ahead; /* pages of the visit after this one */
 } visit;
 
-static nce_attn_prefetch bytes_of(const uint8_t *p, size_t n, int pace)
+static void queue_page(nce_attn_prefetch *f, const uint8_t *page, size_t bytes)
 {
-    return (nce_attn_prefetch){p, p != NULL ? p + n : NULL, pace};
+    f->queue[f->n].page = page;
+    f->queue[f->n++].bytes = bytes;
 }
 
-/* The next page of keys after tile t of this visit. */
-static const uint8_t *following_keys(const plan *p, const visit *v, int t)
+/* Queue the pages of a split of a head: keys, then values, up to the bytes worth it. */
+static void queue_split(const plan *p, size_t head, size_t split, nce_attn_prefetch *f)
 {
-    return (t + 1) * NCE_KV_PAGE < v->hi ? k_page(p, v->head, v->first_page + (size_t)t + 1) : v->next_k[0];
+    const size_t last = (p->call->pos0 + p->call->n_rows - 1) / NCE_KV_PAGE, first = split * NCE_ATTN_TILES;
+    const size_t end = first + NCE_ATTN_TILES < last + 1 ? first + NCE_ATTN_TILES : last + 1;
+    *f = (nce_attn_prefetch){0};
+    /* one row of floats: the core's own look-ahead is best (measured) */
+    if (p->n_flat == 1 && !nce_kv_is_quantized(p->shape->type_k)) return;
+    for (size_t i = first; i < end && (i - first + 1) * p->k_bytes <= PREFETCH_BYTES; i++)
+        queue_page(f, k_page(p, head, i), p->k_bytes);
+    for (size_t i = first; i < end && (end - first) * p->k_bytes + (i - first + 1) * p->v_bytes <= PREFETCH_BYTES; i++)
+        queue_page(f, v_page(p, head, i), p->v_bytes);
+}
+
+static size_t queued_lines(const nce_attn_prefetch *f)
+{
+    size_t bytes = (size_t)(f->end - f->next);
+    for (int i = f->first; i < f->n; i++)
+        bytes += f->queue[i].bytes;
+    return bytes / 64;
+}
+
+/* Spread a share (in 1/16) of what is queued over these steps, evenly: a burst would hold up the loads of the visit. */
+static void set_pace(nce_attn_prefetch *f, size_t share, size_t steps)
+{
+    f->pace = (int)((queued_lines(f) * share + steps - 1) / steps);
+    f->credit = 0;
+}
+
+/* Calls of a micro-kernel for n rows, and rows of the largest. */
+static size_t calls_of(const plan *p, int n, int best, int *rows)
+{
+    *rows = step_of(n, n <= p->k->rows_max ? p->k->rows_max : best);
+    return (size_t)((n + *rows - 1) / *rows);
+}
+
+/* Steps of all the micro-kernel calls of a visit: see prefetch_step. */
+static size_t score_steps(const plan *p, const visit *v)
+{
+    const int codes = nce_kv_is_quantized(p->shape->type_k), groups = p->shape->type_k == NCE_TYPE_Q4_0 && v->direct ? 4 : 8;
+    int rows;
+    const size_t calls = calls_of(p, v->n, p->k->qk_rows, &rows), units = (size_t)((v->hi - v->lo + 15) / 16);
+    const size_t width = (size_t)(codes ? p->k->qk_code_units[rows] : p->k->qk_units[rows]);
+    return calls * ((units + width - 1) / width) * (codes ? p->dk / NCE_KV_BLOCK * (size_t)groups : p->dk);
+}
+
+static size_t value_steps(const plan *p, const visit *v)
+{
+    int rows;
+    const size_t calls = calls_of(p, v->n, p->k->pv_rows[4], &rows), units = p->ld_o / 16;
+    const size_t width = (size_t)p->k->pv_units[rows];
+    return calls * ((units + width - 1) / width) * (size_t)(v->hi - v->lo);
 }
 
 /* Scores of all rows with dims dimensions from d of one page; keys are at k.  The two ranges are prefetched on the way.
  */
-static void score_rows(const plan *p, scratch *s, const visit *v, int t, nce_attn_qk a, int d, nce_attn_prefetch then)
+static void score_rows(const plan *p, scratch *s, const visit *v, int t, nce_attn_qk a, int d)
 {
     const int step = step_of(v->n, v->n <= p->k->rows_max ? p->k->rows_max : p->k->qk_rows), ld = (int)p->ld_q;
     for (int r = 0; r < v->n; r += step) {
@@ -232,29 +281,25 @@ static void score_rows(const plan *p, scratch *s, const visit *v, int t, nce_att
         a.fix = s->fix + (r * ld + d) / NCE_KV_BLOCK;
         a.s = s->s + r * NCE_ATTN_SPLIT + t * NCE_KV_PAGE;
         p->k->qk(&a);
-        if (a.prefetch.next < a.prefetch.end) continue;
-        a.prefetch = then;
-        then = (nce_attn_prefetch){0};
     }
 }
 
-/* Few rows: pages in place, and the values of the page are prefetched. */
-static void score_direct(const plan *p, scratch *s, const visit *v, int t)
+/* Few rows: pages in place. */
+static void score_direct(const plan *p, scratch *s, visit *v, int t)
 {
-    nce_attn_qk a = {.type = p->shape->type_k, .n_dk = (int)p->dk, .ld_q = (int)p->ld_q};
+    nce_attn_qk a = {.type = p->shape->type_k, .n_dk = (int)p->dk, .ld_q = (int)p->ld_q, .prefetch = &v->ahead};
     a.k = k_page(p, v->head, v->first_page + (size_t)t);
-    if (v->n > 1) a.prefetch = bytes_of(v_page(p, v->head, v->first_page + (size_t)t), p->v_bytes, DIRECT_PACE);
-    score_rows(p, s, v, t, a, 0, (nce_attn_prefetch){0});
+    score_rows(p, s, v, t, a, 0);
 }
 
 /* Many rows: some dimensions at a time, expanded if need be, for all rows while they are in L1. */
-static void score_panels(const plan *p, scratch *s, const visit *v, int t)
+static void score_panels(const plan *p, scratch *s, visit *v, int t)
 {
     const nce_type type = p->shape->type_k;
     const int codes = nce_kv_is_quantized(type), dims = codes ? NCE_ATTN_CODE_DIMS : NCE_ATTN_DIMS;
     const int expand = type != NCE_TYPE_F32 && type != NCE_TYPE_Q8_0;
     const uint8_t *page = k_page(p, v->head, v->first_page + (size_t)t);
-    nce_attn_qk a = {.type = codes ? NCE_TYPE_Q8_0 : NCE_TYPE_F32, .ld_q = (int)p->ld_q};
+    nce_attn_qk a = {.type = codes ? NCE_TYPE_Q8_0 : NCE_TYPE_F32, .ld_q = (int)p->ld_q, .prefetch = &v->ahead};
     for (int d = 0; d < (int)p->dk; d += dims) {
         const uint8_t *keys =
             page + p->k_bytes / p->ld_q * (size_t)d; /* dimensions, or blocks of them, are contiguous */
@@ -265,13 +310,7 @@ static void score_panels(const plan *p, scratch *s, const visit *v, int t)
             p->k->expand_k(type, keys, (size_t)a.n_dk, s->k_panel);
             a.k = s->k_panel;
         }
-        nce_attn_prefetch then = {0};
-        if (d == 0) {
-            a.prefetch = bytes_of(v_page(p, v->head, v->first_page + (size_t)t), p->v_bytes, 1);
-            then = bytes_of(following_keys(p, v, t), p->k_bytes, 1);
-        }
-        score_rows(p, s, v, t, a, d, then);
-        a.prefetch = (nce_attn_prefetch){0};
+        score_rows(p, s, v, t, a, d);
     }
 }
 
@@ -301,7 +340,7 @@ static void sum_rows(const plan *p, scratch *s, const visit *v, nce_attn_pv a, i
     }
 }
 
-static void values_direct(const plan *p, scratch *s, const visit *v, float *part, size_t ld_part)
+static void values_direct(const plan *p, scratch *s, visit *v, float *part, size_t ld_part)
 {
     nce_attn_pv a = {.type = p->shape->type_v,
                      .vd = s->vd,
@@ -312,22 +351,23 @@ static void values_direct(const plan *p, scratch *s, const visit *v, float *part
                      .to = NCE_ATTN_SPLIT};
     a.from = v->lo / NCE_KV_PAGE * NCE_KV_PAGE;
     a.ld_o = ld_part;
+    a.prefetch = &v->ahead;
     for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
         a.v[t] = v_page(p, v->head, v->first_page + (size_t)t);
-        a.prefetch[t] = bytes_of(v->next_k[t], p->k_bytes, DIRECT_PACE);
         load_scales(p, s, a.v[t], t);
     }
     sum_rows(p, s, v, a, p->k->rows_max, part);
 }
 
 /* Many rows: a page at a time, up to 64 columns of it, expanded if need be, for all rows while they are in L1. */
-static void values_panels(const plan *p, scratch *s, const visit *v, float *part, size_t ld_part)
+static void values_panels(const plan *p, scratch *s, visit *v, float *part, size_t ld_part)
 {
     const nce_type type = p->shape->type_v;
     const int n = (int)p->ld_o, panels = (n + NCE_ATTN_PANEL - 1) / NCE_ATTN_PANEL, expand = type != NCE_TYPE_F32;
     const int width = (n / 16 + panels - 1) / panels * 16, blocks = (int)nce_kv_padded(p->shape->n_dv) / NCE_KV_BLOCK;
     nce_attn_pv a = {.type = NCE_TYPE_F32, .chunk = NCE_ATTN_SPLIT};
     a.ld_o = ld_part;
+    a.prefetch = &v->ahead;
     a.row_bytes = expand ? NCE_ATTN_PANEL * sizeof(float) : p->v_row_bytes;
     for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
         const uint8_t *page = v_page(p, v->head, v->first_page + (size_t)t);
@@ -346,29 +386,23 @@ static void values_panels(const plan *p, scratch *s, const visit *v, float *part
     }
 }
 
-/* Page addresses of the keys of a split, for prefetching; NULL where it has none. */
-static void next_keys(const plan *p, size_t head, size_t split, visit *v)
-{
-    const size_t last = (p->call->pos0 + p->call->n_rows - 1) / NCE_KV_PAGE;
-    for (size_t t = 0; t < NCE_ATTN_TILES; t++)
-        if (split * NCE_ATTN_TILES + t <= last) v->next_k[t] = k_page(p, head, split * NCE_ATTN_TILES + t);
-}
-
 /* One split for the n rows loaded in s: partials to s->part_m, part_l and part.  0 if no row lives there. */
 static int attend_split(const plan *p, scratch *s, visit *v, size_t split, size_t first, float *part, size_t ld_part)
 {
+    /* a score of codes costs about a third of a product of floats */
+    const size_t work = nce_kv_is_quantized(p->shape->type_k) ? p->dk / 3 : p->dk, share = 16 * work / (work + p->ld_o);
     if (!live_ranges(p, s, split, first, (size_t)v->n, &v->lo, &v->hi)) return 0;
     v->first_page = split * NCE_ATTN_TILES;
     v->direct = v->n <= NCE_ATTN_DIRECT_ROWS;
+    set_pace(&v->ahead, share, score_steps(p, v));
     for (int t = v->lo / NCE_KV_PAGE; t * NCE_KV_PAGE < v->hi; t++) {
         if (v->direct)
             score_direct(p, s, v, t);
         else
             score_panels(p, s, v, t);
     }
-    for (int r = 0; r < v->n; r++)
-        if (s->hi[r] > s->lo[r])
-            p->k->softmax(s->s + r * NCE_ATTN_SPLIT, s->lo[r], s->hi[r], p->cap_mul, &s->part_m[r], &s->part_l[r]);
+    p->k->softmax(s->s, v->n, s->lo, s->hi, p->cap_mul, s->part_m, s->part_l);
+    set_pace(&v->ahead, 16, value_steps(p, v));
     if (v->direct)
         values_direct(p, s, v, part, ld_part);
     else
@@ -406,15 +440,20 @@ static void accumulate(const plan *p, scratch *s, size_t r)
     s->started[r] = 1;
 }
 
-static void attend_block(const plan *p, scratch *s, size_t head, size_t first, size_t n)
+/* next_head: whose same rows come after, or a number too large. */
+static void attend_block(const plan *p, scratch *s, size_t head, size_t first, size_t n, size_t next_head)
 {
     const size_t g = p->shape->n_group, first_pos = p->call->pos0 + first / g;
+    const size_t first_split = first_live(p->shape, first_pos) / NCE_ATTN_SPLIT;
     const size_t last = (p->call->pos0 + (first + n - 1) / g) / NCE_ATTN_SPLIT;
     memset(s->started, 0, n);
     load_queries(p, s, head, first, n);
-    for (size_t split = first_live(p->shape, first_pos) / NCE_ATTN_SPLIT; split <= last; split++) {
+    for (size_t split = first_split; split <= last; split++) {
         visit v = {.head = head, .n = (int)n};
-        if (split < last) next_keys(p, head, split + 1, &v);
+        if (split < last)
+            queue_split(p, head, split + 1, &v.ahead);
+        else if (next_head < p->shape->n_kv_heads)
+            queue_split(p, next_head, first_split, &v.ahead);
         if (!attend_split(p, s, &v, split, first, s->part, p->ld_o)) continue;
         for (size_t r = 0; r < n; r++)
             accumulate(p, s, r);
@@ -434,7 +473,7 @@ static void attend_unit(const plan *p, scratch *s, size_t unit, int reload, int 
     float *part = part_of(p, unit);
     visit v = {.head = head, .n = (int)n};
     if (reload) load_queries(p, s, head, 0, n);
-    if (more) next_keys(p, (unit + 1) / p->n_splits, p->first_split + (unit + 1) % p->n_splits, &v);
+    if (more) queue_split(p, (unit + 1) / p->n_splits, p->first_split + (unit + 1) % p->n_splits, &v.ahead);
     const int any = attend_split(p, s, &v, p->first_split + split, 0, part, ld);
     for (size_t r = 0; r < n; r++) {
         float *tail = part + r * ld + p->ld_o;
@@ -470,7 +509,8 @@ void nce_attn_tiled_phase1(const nce_attn_kernels *k, nce_attn_call *call, size_
     const size_t blocks = (p.n_flat + p.block_rows - 1) / p.block_rows;
     for (size_t u = take(call, 1); u < heads * blocks; u = take(call, 1)) {
         const size_t first = u % blocks * p.block_rows, left = p.n_flat - first;
-        attend_block(&p, s, u / blocks, first, left < p.block_rows ? left : p.block_rows);
+        const size_t next_head = n_threads == 1 && blocks == 1 ? u + 1 : SIZE_MAX;
+        attend_block(&p, s, u / blocks, first, left < p.block_rows ? left : p.block_rows, next_head);
     }
 }
 

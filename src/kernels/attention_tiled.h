@@ -17,10 +17,14 @@ enum {
     NCE_ATTN_CODE_DIMS = 256  /* the same for codes */
 };
 
-/* Bytes to bring into the L2 cache while computing, pace lines at each step; next == end: none. */
+/* Pages to bring into the L2 cache while computing: pace / 16 lines at each step of a micro-kernel. */
 typedef struct nce_attn_prefetch {
-    const uint8_t *next, *end;
-    int pace;
+    const uint8_t *next, *end; /* of the page under way */
+    int credit, pace, first, n;
+    struct {
+        const uint8_t *page;
+        size_t bytes;
+    } queue[2 * NCE_ATTN_TILES];
 } nce_attn_prefetch;
 
 /* s[r][16 u ...] = scores of the 16-position units u0 .. u1 of one page over n_dk dimensions; with more, the sum goes
@@ -36,7 +40,7 @@ typedef struct nce_attn_qk {
     const int32_t *fix; /* -128 (Q8_0) or -8 (Q4_0) times the sum of a block's codes */
     int ld_q;
     float *s; /* row stride NCE_ATTN_SPLIT */
-    nce_attn_prefetch prefetch;
+    nce_attn_prefetch *prefetch;
 } nce_attn_qk;
 
 /* o[r][16 u ...] = sum over the live positions j in [from, to) of w[r][j] v[j][16 u ...] for the units u0 .. u1 of
@@ -53,19 +57,20 @@ typedef struct nce_attn_pv {
     const int *lo, *hi; /* live positions of each row inside the split, [lo, hi) */
     float *o;
     size_t ld_o;
-    nce_attn_prefetch prefetch[NCE_ATTN_TILES]; /* while reading each tile */
+    nce_attn_prefetch *prefetch;
 } nce_attn_pv;
 
 typedef struct nce_attn_kernels {
     int rows_max;   /* rows of one qk or pv call, at most */
+    int8_t qk_units[9], qk_code_units[9], pv_units[9]; /* units of a pass for 1 .. 8 rows */
     int qk_rows;    /* rows of a call that run best, when there are many */
     int pv_rows[5]; /* the same for panels of 1 .. 4 units of columns */
     /* x = q * c padded with zeros to a multiple of 32; with quantized keys also codes, scales and fix. */
     void (*prepare)(const float *q, float c, size_t n_dk, int offset, float *x, int8_t *code, float *d, int32_t *fix);
     void (*qk)(nce_attn_qk *a);
     void (*pv)(nce_attn_pv *a);
-    /* Scores of one row to weights, its maximum and its sum; lanes that are not live are clobbered. */
-    void (*softmax)(float *s, int lo, int hi, float cap_mul, float *m, float *l);
+    /* Scores of n rows to weights, their maxima and sums; lanes that are not live are clobbered, dead rows left alone. */
+    void (*softmax)(float *s, int n, const int *lo, const int *hi, float cap_mul, float *m, float *l);
     /* (m, l, o) = merge of it with the later partial; n is a multiple of 16. */
     void (*merge)(float *m, float *l, float *o, float pm, float pl, const float *po, size_t n);
     void (*expand_k)(nce_type type, const void *page, size_t n_dk, void *panel);

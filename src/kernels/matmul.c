@@ -24,11 +24,17 @@ static size_t act_bytes_ref(uint32_t block, size_t n_cols, size_t k)
     return (bytes + 64) / 64 * 64; /* 0 means overflow */
 }
 
+void nce_matmul_reference_act(const nce_act *a, const int8_t **codes, const float **scales)
+{
+    *codes = a->data;
+    *scales = (const float *)((const char *)a->data + codes_bytes(a));
+}
+
 static float quantize_block(const float *x, size_t n, int8_t *q)
 {
     uint32_t amax_bits = 0;
     for (size_t i = 0; i < n; i++) {
-        const uint32_t magnitude = nce_f32_bits(x[i]) & 0x7fffffff;
+        const uint32_t magnitude = nce_bits_from_f32(x[i]) & 0x7fffffff;
         amax_bits = magnitude > amax_bits ? magnitude : amax_bits;
     }
     const float amax = nce_f32_from_bits(amax_bits);
@@ -175,6 +181,14 @@ void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu)
     if (cpu & NCE_CPU_AVX512) { /* implies AVX2: sizes and granule as above */
         ops->pack = nce_act_pack_avx512;
         ops->product = nce_product_avx512;
+    }
+#endif
+#if NCE_HAVE_AMX
+    if (cpu & NCE_CPU_AMX) {
+        ops->act_bytes = nce_act_bytes_amx;
+        ops->pack = nce_act_pack_amx;
+        ops->product = nce_product_amx;
+        ops->scratch_bytes = NCE_AMX_SCRATCH;
     }
 #endif
     (void)cpu;

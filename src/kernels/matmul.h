@@ -49,4 +49,8 @@ typedef struct nce_matmul_ops {
 /* cpu: NCE_CPU_* bits, already masked.  Fills every pointer: reference first, then upward. */
 void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu);
 
+/* Codes [n_cols][k] and scales [n_cols][k / block] of activations that the reference (cpu 0) packed: for devices that
+ * compute products themselves. */
+void nce_matmul_reference_act(const nce_act *a, const int8_t **codes, const float **scales);
+
 #endif

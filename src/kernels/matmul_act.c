@@ -78,6 +78,14 @@ static void finish256(int32_t *dst, size_t n, const nce_act_block *x, bool few)
     }
 }
 
+void nce_act_finish(int32_t *dst, size_t n, const nce_act_block *x, size_t block, bool few)
+{
+    if (block == 32)
+        finish32(dst, n, x);
+    else
+        finish256(dst, n, x, few);
+}
+
 static void pack_group(const nce_act *a, const float *x, size_t ld_x, size_t c0, size_t n, size_t b,
                        nce_quantize_block_fn *quantize)
 {
@@ -87,12 +95,8 @@ static void pack_group(const nce_act *a, const float *x, size_t ld_x, size_t c0,
     for (size_t c = 0; c < n; c++)
         quantize(x + (c0 + c) * ld_x + b * block, block, &columns[c]);
     interleave(dst, block / 4, columns, n);
-    for (size_t c = 0; c < n; c++) {
-        if (block == 32)
-            finish32(dst + c, n, &columns[c]);
-        else
-            finish256(dst + c, n, &columns[c], a->n_cols <= NCE_FEW);
-    }
+    for (size_t c = 0; c < n; c++)
+        nce_act_finish(dst + c, n, &columns[c], block, a->n_cols <= NCE_FEW);
 }
 
 void nce_act_pack_with(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts,

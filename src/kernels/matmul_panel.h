@@ -78,6 +78,9 @@ typedef void nce_quantize_block_fn(const float *x, size_t n, nce_act_block *out)
 /* d and inverse from the bits of the largest magnitude; false: there are no codes, q and sum4 are zero. */
 bool nce_act_scale(nce_act_block *out, uint32_t amax_bits, size_t n);
 
+/* The words of one column after its codes: dst + n * NCE_X..; n columns side by side; few: with the last three kinds. */
+void nce_act_finish(int32_t *dst, size_t n, const nce_act_block *x, size_t block, bool few);
+
 /* Pack with this quantizer, as nce_matmul_ops.pack. */
 void nce_act_pack_with(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts,
                        nce_quantize_block_fn *quantize);
@@ -132,7 +135,9 @@ const uint8_t *nce_pad_rows(uint8_t *dst, const uint8_t *w, size_t row_bytes, si
 typedef void nce_act_pack_fn(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts);
 typedef void nce_product_fn(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
                             float *y, size_t ld_y, void *scratch);
-nce_act_pack_fn nce_act_pack_avx2, nce_act_pack_avx512;
-nce_product_fn nce_product_avx2, nce_product_avx512;
+enum { NCE_AMX_SCRATCH = 2 * NCE_PANEL_BYTES + 48 * 1024 };
+size_t nce_act_bytes_amx(uint32_t block, size_t n_cols, size_t k);
+nce_act_pack_fn nce_act_pack_avx2, nce_act_pack_avx512, nce_act_pack_amx;
+nce_product_fn nce_product_avx2, nce_product_avx512, nce_product_amx;
 
 #endif

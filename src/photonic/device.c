@@ -146,9 +146,10 @@ static void power_down(nce_photonic *d)
     pthread_mutex_lock(&d->control);
     nce_power_request(&d->power, false);
     pthread_mutex_unlock(&d->control);
-    (void)nce_photonic_settle(d, false);
+    const bool off = nce_photonic_settle(d, false) == NCE_OK;
     nce_photonic_guard_stop(d);
-    nce_preg_write(d->transport, NCE_PREG_CONTROL, 0);
+    /* Where power did not go off, the armed watchdog stays behind: unfed, it makes the device shut itself down. */
+    nce_preg_write(d->transport, NCE_PREG_CONTROL, off ? 0 : NCE_PCTL_WATCHDOG);
 }
 
 void nce_photonic_destroy(nce_photonic *d)

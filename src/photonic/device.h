@@ -32,6 +32,7 @@ struct nce_photonic {
     nce_dma_buffer ring, w, x, out;
     uint32_t tail, tag;
     uint32_t lanes;   /* mask in use */
+    bool hung;        /* a job did not finish: no more are given, while guard and power go on */
     uint32_t *failed; /* [NCE_PHOTONIC_TILE_DOTS] indices of dots without an answer */
     int32_t *sums;    /* [NCE_PHOTONIC_INPUT_BYTES] column sums of a tile */
     nce_photonic_lane lane[NCE_PHOTONIC_LANES];

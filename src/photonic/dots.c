@@ -20,7 +20,8 @@ typedef struct tile {
     size_t ld_w, ld_out;
     int32_t *out; /* the caller's, row stride ld_out */
     uint32_t n_failed;
-    bool device_answers; /* false: nothing more can be had from the device for this tile */
+    bool device_answers;                    /* false: nothing more can be had from the device for this tile */
+    uint32_t answered, corrected, computed; /* by the device, of these without a lane, by the CPU */
 } tile;
 
 nce_pdesc *nce_photonic_slot(nce_photonic *d, uint32_t i)
@@ -52,10 +53,10 @@ nce_status nce_photonic_submit(nce_photonic *d, uint32_t n)
     d->tail = (d->tail + n) & (NCE_PHOTONIC_RING - 1);
     d->tag += n;
     nce_preg_write(d->transport, NCE_PREG_IRQ_STATUS, NCE_PIRQ_DONE | NCE_PIRQ_FAULT);
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* descriptors before the doorbell */
-    nce_preg_write(d->transport, NCE_PREG_RING_TAIL, d->tail);
+    nce_preg_write(d->transport, NCE_PREG_RING_TAIL, d->tail); /* a release: descriptors come before it */
     const nce_status status = wait_done(d, last);
-    if (status == NCE_OK) nce_photonic_owe(d);
+    d->hung = status != NCE_OK;
+    if (!d->hung) nce_photonic_owe(d);
     return status;
 }
 
@@ -104,6 +105,12 @@ static nce_status read_tile(nce_photonic *d, tile *t)
     return NCE_OK;
 }
 
+static void count_answers(const nce_photonic *d, tile *t, uint32_t n)
+{
+    t->answered += n;
+    if (d->lanes != NCE_RNS_ALL) t->corrected += n;
+}
+
 /* Decode the dots in d->failed[0, n_failed); those that are no code word stay in the list. */
 static void decode(nce_photonic *d, tile *t)
 {
@@ -114,9 +121,7 @@ static void decode(nce_photonic *d, tile *t)
         int32_t *out = &t->out[dot / t->blocks * t->ld_out + dot % t->blocks];
         if (!nce_rns_decode_lanes(residues + (size_t)dot * 8, d->lanes, t->length, out)) d->failed[kept++] = dot;
     }
-    if (d->lanes != NCE_RNS_ALL) d->stats.corrected += t->n_failed - kept;
-    d->stats.device_dots += t->n_failed - kept;
-    d->stats.rejected += kept;
+    count_answers(d, t, t->n_failed - kept);
     t->n_failed = kept;
 }
 
@@ -130,9 +135,7 @@ static void decode_all(nce_photonic *d, tile *t)
             const uint8_t *v = residues + (size_t)dot * 8;
             if (!nce_rns_decode_lanes(v, d->lanes, t->length, &t->out[r * t->ld_out + b])) d->failed[failed++] = dot;
         }
-    if (d->lanes != NCE_RNS_ALL) d->stats.corrected += t->n_dots - failed;
-    d->stats.device_dots += t->n_dots - failed;
-    d->stats.rejected += failed;
+    count_answers(d, t, t->n_dots - failed);
     t->n_failed = failed;
 }
 
@@ -172,7 +175,7 @@ static nce_status fall_back(nce_photonic *d, tile *t)
         const size_t from = (size_t)b * t->length;
         nce_core_dots(t->w + r * t->ld_w + from, t->ld_w, t->x + from, 1, 1, t->length, &t->out[r * t->ld_out + b]);
     }
-    d->stats.fallbacks += t->n_failed;
+    t->computed += t->n_failed;
     t->n_failed = 0;
     return NCE_OK;
 }
@@ -195,11 +198,13 @@ static nce_status read_and_retry(nce_photonic *d, tile *t)
         return NCE_OK;
     }
     decode_all(d, t);
+    d->stats.rejected += t->n_failed;
     for (uint32_t retry = 0; retry < d->options.retries && t->n_failed > 0; retry++) {
         d->stats.retries += t->n_failed;
         status = read_tile(d, t);
         if (status != NCE_OK || !t->device_answers) return status;
         decode(d, t);
+        d->stats.rejected += t->n_failed;
     }
     if (t->n_failed > 0 && give_up_lane(d, t)) decode(d, t);
     return NCE_OK;
@@ -234,26 +239,34 @@ static nce_status run_tile(nce_photonic *d, tile *t)
         if (status != NCE_OK) return status;
         if (!check || !t->device_answers || checksum_holds(d, t)) return NCE_OK;
         d->stats.checksum_failures++;
-        d->stats.device_dots -= t->n_dots; /* none of them is believed */
         d->stats.retries += t->n_dots;
+        t->answered = t->corrected = t->computed = 0; /* none of them is believed */
     }
     all_failed(d, t);
     return fall_back(d, t);
 }
 
-/* A device that is lost, or has fewer than six lanes, is not asked. */
+/* A device that is lost, let a job hang, or has fewer than six lanes, is not asked. */
 static bool usable(nce_photonic *d)
 {
-    return __builtin_popcount(d->lanes) >= NCE_RNS_LANES - 1 && !nce_photonic_is_lost(d);
+    return !d->hung && __builtin_popcount(d->lanes) >= NCE_RNS_LANES - 1 && !nce_photonic_is_lost(d);
 }
 
 static nce_status next_tile(nce_photonic *d, tile *t)
 {
+    nce_status status;
     t->n_dots = t->rows * t->blocks;
     d->stats.dots += t->n_dots;
-    if (usable(d)) return run_tile(d, t);
-    all_failed(d, t);
-    return fall_back(d, t);
+    if (usable(d)) {
+        status = run_tile(d, t);
+    } else {
+        all_failed(d, t);
+        status = fall_back(d, t);
+    }
+    d->stats.device_dots += t->answered;
+    d->stats.corrected += t->corrected;
+    d->stats.fallbacks += t->computed;
+    return status;
 }
 
 static size_t least(size_t a, size_t b)

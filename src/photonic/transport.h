@@ -18,6 +18,7 @@ typedef struct nce_ptransport nce_ptransport;
 
 typedef struct nce_ptransport_ops {
     uint32_t (*read32)(nce_ptransport *t, uint32_t offset);
+    /* A release: what was written to DMA memory before is seen by the device first. */
     void (*write32)(nce_ptransport *t, uint32_t offset, uint32_t value);
     /* Zeroed; freed with the transport at the latest. */
     nce_status (*dma_alloc)(nce_ptransport *t, size_t bytes, nce_dma_buffer *out);

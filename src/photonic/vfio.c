@@ -239,7 +239,7 @@ static void vfio_write32(nce_ptransport *t, uint32_t offset, uint32_t value)
 {
     vfio *v = self(t);
     if (atomic_load(&v->lost) || offset > v->bar_bytes - 4) return;
-    *(volatile uint32_t *)(v->bar + offset) = value;
+    __atomic_store_n((volatile uint32_t *)(v->bar + offset), value, __ATOMIC_RELEASE);
 }
 
 static nce_status vfio_dma_alloc(nce_ptransport *t, size_t bytes, nce_dma_buffer *out)

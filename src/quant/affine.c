@@ -85,20 +85,26 @@ static nce_affine solve(bool min_positive, const run_sums *s)
     return a;
 }
 
+static void find_range(const float *x, int n, float *lowest, float *highest)
+{
+    *lowest = *highest = x[0];
+    for (int i = 1; i < n; i++) {
+        *lowest = fminf(*lowest, x[i]);
+        *highest = fmaxf(*highest, x[i]);
+    }
+}
+
 nce_affine nce_fit_affine(int hi, bool min_positive, const float *x, const float *w, int n)
 {
-    float lowest = x[0], highest = x[0];
+    float lowest, highest;
     int8_t code[32];
     run_sums s = sums_of_values(x, w, n);
-    for (int i = 1; i < n; i++) {
-        lowest = fminf(lowest, x[i]);
-        highest = fmaxf(highest, x[i]);
-    }
+    find_range(x, n, &lowest, &highest);
     if (min_positive && lowest > 0) lowest = 0;
     nce_affine best = {(highest - lowest) / (float)hi, -lowest};
     assign(hi, best, x, w, n, code, &s);
     float best_error = error_of(&s, best);
-    /* Ranges narrower by up to 1.5 steps, cut on both sides or on one; coarse codes gain from finer trials. */
+    /* Ranges narrower by up to 0.8 of a step, cut above, below or on both sides; by less where codes are coarse. */
     for (int trial = 0; trial < 12; trial++) {
         const float cut = (hi < 4 ? 0.12f : 0.2f) * (float)(trial / 3 + 1), d = (highest - lowest) / ((float)hi + cut);
         assign(hi, (nce_affine){d, -lowest - (float)(trial % 3) * 0.5f * cut * d}, x, w, n, code, &s);

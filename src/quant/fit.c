@@ -12,7 +12,7 @@ static float reciprocal(float scale)
     return fabsf(scale) < tiny ? 0 : 1 / scale;
 }
 
-/* For |v| < 2^22, adding 1.5 * 2^23 and taking it off again gives the nearest integer, ties to even: no library call. */
+/* For |v| < 2^22, adding 1.5 * 2^23 and taking it off again gives the nearest integer, ties to even, at once. */
 static const float to_integer = 12582912.0f;
 
 static int nearest(float v)

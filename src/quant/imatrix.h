@@ -13,8 +13,8 @@ nce_status nce_imatrix_open(nce_context *ctx, const char *path, nce_imatrix **ou
 void nce_imatrix_close(nce_imatrix *m);         /* NULL is allowed */
 size_t nce_imatrix_count(const nce_imatrix *m); /* weight matrices it knows */
 
-/* Importance of the n columns of a weight for one expert (0 if there are none; one set serves all experts if the file has
- * one) into out.  NCE_ERR_NOTFOUND without a message: the weight is not in the file, or that expert was never used.
+/* Importance of the n columns of a weight for one expert (0 if there are none; one set serves all experts if the file
+ * has one) into out.  NCE_ERR_NOTFOUND without a message: the weight is not in the file, or that expert was never used.
  * NCE_ERR_FORMAT: wrong shape, or a value that is negative or not finite.  m NULL: NCE_ERR_NOTFOUND. */
 nce_status nce_imatrix_columns(const nce_imatrix *m, nce_str weight, size_t n, size_t expert, float *out);
 

@@ -58,7 +58,7 @@ static uint32_t number_of(const nce_words *b, const int8_t *code, uint32_t *down
 
 void nce_quantize_iq1_s(const float *x, const float *w, const nce_words *words, uint8_t *block)
 {
-    const nce_coder coder = {assign_together, 8, 32, 1, 15, 2, -9, 9, 0.8f, 3, 12, false, 8, words};
+    const nce_coder coder = {assign_together, 8, 32, 1, 15, 2, -9, 9, 0.8f, 3, 7, false, 8, words};
     nce_plain_block p;
     nce_fit(&coder, x, w, &p);
     nce_store_u16(block, nce_fit_f16(p.d[0] * 8));
@@ -75,7 +75,7 @@ void nce_quantize_iq1_s(const float *x, const float *w, const nce_words *words, 
 
 void nce_quantize_iq1_m(const float *x, const float *w, const nce_words *words, uint8_t *block)
 {
-    const nce_coder coder = {assign_apart, 16, 16, 1, 15, 2, -9, 9, 0.8f, 2.5f, 12, false, 8, words};
+    const nce_coder coder = {assign_apart, 16, 16, 1, 15, 2, -9, 9, 0.8f, 2.5f, 7, false, 8, words};
     nce_plain_block p;
     nce_fit(&coder, x, w, &p);
     const uint32_t d = nce_fit_f16(p.d[0] * 8);

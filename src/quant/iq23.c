@@ -89,7 +89,7 @@ static void fit(nce_assign_fn *how, int sub, float d_unit, const float *x, const
                        words->level[words->n_levels - 1],
                        0.7f,
                        words->n_dims == 8 ? 1.9f : 1.5f,
-                       words->n_dims == 8 ? 10 : 12,
+                       words->n_dims == 8 ? 6 : 7,
                        false,
                        d_unit,
                        words};

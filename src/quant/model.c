@@ -1,5 +1,5 @@
-/* nce_gguf_quantize: decide the type of every tensor, copy the metadata, then tensor after tensor (tensor.h).  Everything
- * is decided and declared before the first weight is read, so mistakes in the options cost no time. */
+/* nce_gguf_quantize: decide the type of every tensor, copy the metadata, then tensor after tensor (tensor.h).
+ * Everything is decided and declared before the first weight is read, so mistakes in the options cost no time. */
 #include "nce/model_tools.h"
 #include "src/core/gguf/mix.h"
 #include "src/quant/tensor.h"
@@ -204,8 +204,8 @@ static nce_status write_tensors(job *j)
     return status;
 }
 
-/* A name for everything the data depends on: files as they are now, options, and the arithmetic of this version.  It only
- * has to tell apart the jobs that somebody starts for one output file. */
+/* A name for everything the data depends on: files as they are now, options, and the arithmetic of this version.  It
+ * only has to tell apart the jobs that somebody starts for one output file. */
 static void job_name(const job *j, char *out, size_t size)
 {
     struct stat info;

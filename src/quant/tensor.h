@@ -1,4 +1,4 @@
-/* Quantize one tensor of a file into a writer: chunks of rows are expanded and quantized by all threads, then written. */
+/* Quantize one tensor of a file into a writer: chunks of rows are expanded and quantized by all threads, written. */
 #ifndef NCE_SRC_QUANT_TENSOR_H
 #define NCE_SRC_QUANT_TENSOR_H
 #include "src/core/gguf/writer.h"

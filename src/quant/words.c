@@ -69,7 +69,7 @@ void nce_words_init_4(nce_words *b, const uint32_t *words, int n)
     init(b, 4, word_4, words, n);
 }
 
-/* Costs of the values of digit j, padded to a fixed width that compilers turn into vectors; returns the cheapest value. */
+/* Costs of the values of digit j, padded to a fixed width that makes vectors; returns the cheapest value. */
 static int digit_costs(const nce_words *b, float cost[][NCE_WORDS_LEVELS], int j, float digit[NCE_WORDS_WIDTH])
 {
     int least = 0;

@@ -1,10 +1,11 @@
 /* Exact nearest code word, weighted, by branch and bound.
  *
- * A book holds words of 8 elements with 3 levels each, or of 4 with 8.  Either way a word is four digits: pairs of elements
- * (9 values) or single ones (8 values).  Its cost is the sum of the costs of its digits, from four short tables; the sums of
- * the last two digits are tabulated as well.  Words are listed by their first two digits.  A list is skipped when the
- * cost of its digits plus the least possible rest already reaches the best word found, and all lists with one second digit
- * likewise; the search begins at the cheapest digits.  What is left is a small part of the book. */
+ * A book holds words of 8 elements with 3 levels each, or of 4 with 8.  Either way a word is four digits: pairs of
+ * elements (9 values) or single ones (8 values).  Its cost is the sum of the costs of its digits, from four short
+ * tables; the sums of the last two digits are tabulated as well.  Words are listed by their first two digits.  A list
+ * is skipped when the cost of its digits plus the least possible rest already reaches the best word found, and all
+ * lists with one second digit likewise; the search begins at the cheapest digits.  What is left is a small part of the
+ * book. */
 #ifndef NCE_SRC_QUANT_WORDS_H
 #define NCE_SRC_QUANT_WORDS_H
 #include <stdbool.h>

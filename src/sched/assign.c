@@ -9,7 +9,7 @@
 
 _Static_assert(sizeof(nce_assign_problem) == 88, "ABI: grows only at the end");
 _Static_assert(sizeof(nce_assignment) == 88, "ABI: grows only at the end");
-enum { AUTO_EXACT_PAIRS = 512, MAX_REQUESTS = 65535 };
+enum { AUTO_EXACT_PAIRS = 4096, MAX_REQUESTS = 65535 };
 static const double max_quanta = 0x1p36;
 
 nce_status nce_assigner_create(nce_context *ctx, nce_assigner **out)

@@ -114,7 +114,7 @@ static int64_t dual_value(const nce_assigner *a, const int64_t *limit, const int
  * which keeps the products small. */
 int64_t nce_assign_bound(const nce_assigner *a)
 {
-    enum { ROUNDS = 60 };
+    enum { ROUNDS = 10 };
     int64_t limit[NCE_MAX_NODES], price[NCE_MAX_NODES] = {0}, load[NCE_MAX_NODES], best = INT64_MIN, cost = 0;
     for (uint32_t j = 0; j + 1 < a->m; j++)
         limit[j] = a->limit[j] < a->n ? a->limit[j] : a->n;
@@ -127,7 +127,7 @@ int64_t nce_assign_bound(const nce_assigner *a)
         for (uint32_t j = 0; j + 1 < a->m; j++)
             norm += ((double)load[j] - (double)limit[j]) * ((double)load[j] - (double)limit[j]);
         if (best >= cost || norm == 0) break;
-        const double step = (round < 20 ? 1.0 : 0.5) * (double)(cost - value) / norm;
+        const double step = (round < 5 ? 1.0 : 0.5) * (double)(cost - value) / norm;
         for (uint32_t j = 0; j + 1 < a->m; j++) {
             const double next = (double)price[j] + step * ((double)load[j] - (double)limit[j]);
             price[j] = next > 0 ? (int64_t)fmin(next, 0x1p45) : 0;

@@ -194,12 +194,14 @@ size_t nce_kv_directory_n_blocks(const nce_kv_directory *d)
 
 size_t nce_kv_directory_match(const nce_kv_directory *d, const nce_block_hash *blocks, size_t n, uint32_t matched[64])
 {
-    enum { AHEAD = 8 };
+    enum { AHEAD = 16 };
     uint64_t alive = UINT64_MAX;
     size_t i = 0;
     memset(matched, 0, 64 * sizeof *matched);
+    /* The table is far larger than a cache: start the next lookups while this one waits. */
+    for (size_t k = 0; k < n && k < AHEAD; k++)
+        __builtin_prefetch(&d->slots[home_of(d, &blocks[k])]);
     for (; i < n && alive != 0; i++) {
-        /* The table is far larger than a cache: start the next lookups while this one waits. */
         if (i + AHEAD < n) __builtin_prefetch(&d->slots[home_of(d, &blocks[i + AHEAD])]);
         const uint64_t held = d->slots[place_of(d, &blocks[i])].holders;
         for (uint64_t lost = alive & ~held; lost != 0; lost &= lost - 1)

@@ -1,5 +1,6 @@
-/* SipHash-2-4 with 128-bit output, over whole 64-bit little-endian words: Aumasson and Bernstein, "SipHash: a fast
- * short-input PRF", INDOCRYPT 2012.  Streaming: init, any number of words, finish with the length in bytes. */
+/* SipHash-1-3 with 128-bit output, over whole 64-bit little-endian words: Aumasson and Bernstein, "SipHash: a fast
+ * short-input PRF", INDOCRYPT 2012; the variant with one round a word and three at the end that Rust and Python use for
+ * keyed hashing: half the time of SipHash-2-4, no attack known on either.  Streaming: init, any number of words, finish with the length in bytes. */
 #ifndef NCE_SRC_SCHED_SIPHASH_H
 #define NCE_SRC_SCHED_SIPHASH_H
 #include <stdint.h>
@@ -48,7 +49,6 @@ static inline void nce_sip_word(nce_sip *s, uint64_t word)
 {
     s->v3 ^= word;
     nce_sip_round(s);
-    nce_sip_round(s);
     s->v0 ^= word;
 }
 
@@ -57,11 +57,11 @@ static inline void nce_sip_finish(nce_sip *s, uint64_t n_bytes, uint64_t rest, u
 {
     nce_sip_word(s, n_bytes << 56 | rest);
     s->v2 ^= 0xee;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         nce_sip_round(s);
     out[0] = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
     s->v1 ^= 0xdd;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         nce_sip_round(s);
     out[1] = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }

@@ -40,6 +40,7 @@ nce_status nce_snn_layout(nce_snn *snn)
     snn->n_ids = snn->n_blocks * NCE_SNN_LANES;
     for (snn->n_slots = 2; snn->n_slots <= snn->max_delay; snn->n_slots *= 2) {
     }
+    nce_snn_choose_delivery(snn);
     const uint64_t cells = (uint64_t)snn->n_rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES;
     if (cells <= UINT32_MAX) return NCE_OK;
     return nce_fail(snn->ctx, NCE_ERR_LIMIT,
@@ -71,7 +72,7 @@ static bool delays_equal(const nce_snn *snn)
 }
 
 /* Contiguous ranges of blocks of about equal cost: an update, and deliveries at a few Hz. */
-static void choose_parts(nce_snn *snn)
+void nce_snn_choose_parts(nce_snn *snn)
 {
     uint32_t n = snn->o.n_threads;
     if (n == 0) n = snn->n_ids < 20000 ? 1 : snn->ctx->n_threads;
@@ -227,6 +228,7 @@ static nce_status build_rows(builder *b)
         uint64_t *row = snn->parts[t].row;
         memmove(row + 1, row, (size_t)snn->n_ids * sizeof *row);
         row[0] = 0;
+        status = nce_snn_group_rows(snn, &snn->parts[t]);
     }
     return status;
 }
@@ -269,6 +271,13 @@ static nce_status allocate_lists(nce_snn *snn, bool precise)
                 return nce_fail_nomem(snn->ctx, part->capacity * 4);
         }
         part->due_blocks = nce_alloc_array(snn->ctx, part->end_block - part->first_block, sizeof(uint32_t));
+        part->past_room = part->capacity / snn->min_delay;
+        if (snn->pull) { /* room for the worst case; pages that are never used are never there */
+            part->past = nce_alloc(snn->ctx, snn->n_past * part->past_room * sizeof *part->past);
+            part->past_n = nce_alloc_array(snn->ctx, snn->n_past, sizeof *part->past_n);
+            if (part->past == NULL || part->past_n == NULL)
+                return nce_fail_nomem(snn->ctx, snn->n_past * part->past_room * 4);
+        }
         if (part->due_blocks == NULL) return nce_fail_nomem(snn->ctx, snn->n_blocks * sizeof(uint32_t));
     }
     return NCE_OK;
@@ -302,6 +311,7 @@ nce_status nce_snn_allocate_state(nce_snn *snn)
         {(void **)&snn->due[1], capacity, sizeof(nce_snn_event)},
     };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        if (requests[i].array == (void **)&snn->ref_ms && !precise) continue;
         *requests[i].array = nce_alloc_array(snn->ctx, requests[i].count, requests[i].size);
         if (*requests[i].array == NULL) return nce_fail_nomem(snn->ctx, requests[i].count * requests[i].size);
     }
@@ -340,14 +350,14 @@ static nce_status build(nce_snn *snn, nce_progress_fn *progress, void *user)
 {
     builder b = {.snn = snn, .progress = progress, .user = user};
     find_delays(snn);
+    snn->equal_delay = delays_equal(snn) ? snn->max_delay : 0;
     nce_status status = nce_snn_layout(snn);
     if (status == NCE_OK && snn->n_populations == 0)
         status = nce_fail(snn->ctx, NCE_ERR_INVALID, "network: no populations");
     for (size_t i = 0; i < snn->n_projections && status == NCE_OK; i++)
         snn->populations[snn->projections[i].c.post].n_in += (uint64_t)expected_synapses(snn, &snn->projections[i]);
     if (status == NCE_OK) {
-        choose_parts(snn);
-        snn->equal_delay = delays_equal(snn) ? snn->max_delay : 0;
+        nce_snn_choose_parts(snn);
         status = prepare_rows(&b);
     }
     if (status == NCE_OK) status = build_rows(&b);
@@ -394,9 +404,7 @@ nce_status nce_snn_synapses_read(nce_snn *snn, uint32_t pre, uint32_t post, size
                 const uint32_t target = snn->ring_first[part->base[e] / line] + part->base[e] % NCE_SNN_LANES;
                 if (target < p->first || target >= p->first + p->n) continue;
                 if (found < capacity) {
-                    const uint32_t d = part->delay8    ? part->delay8[e]
-                                       : part->delay16 ? part->delay16[e]
-                                                       : snn->equal_delay;
+                    const uint32_t d = nce_snn_delay_of(snn, part, id, e);
                     if (pre_index != NULL) pre_index[found] = s;
                     if (post_index != NULL) post_index[found] = target - p->first;
                     if (weight != NULL) weight[found] = snn->engine->get(part->weight, e);

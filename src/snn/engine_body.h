@@ -378,6 +378,7 @@ NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_
 #undef DELIVER
 
 #include "src/snn/stdp_body.h"
+#include "src/snn/pull_body.h"
 
 /* The first lines of a row that is walked next: rows lie anywhere, and a short one ends before the hardware has noticed. */
 static inline void NAME(prefetch_row)(const nce_snn_part *part, uint32_t id)
@@ -412,5 +413,6 @@ static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsig
 
 #define ENGINE                                                                                                         \
     {                                                                                                                  \
-        sizeof(REAL), NAME(bind), NAME(update), NAME(add), NAME(jump), NAME(wake), NAME(deliver), NAME(get), NAME(set) \
+        sizeof(REAL), NAME(bind), NAME(update), NAME(add), NAME(jump), NAME(wake), NAME(deliver), NAME(pull),          \
+            NAME(get), NAME(set)                                                                                       \
     }

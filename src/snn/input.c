@@ -152,6 +152,15 @@ nce_status nce_snn_source_load(nce_snn *snn, uint32_t population, const char *pa
     return status;
 }
 
+nce_status nce_snn_source_clear(nce_snn *snn)
+{
+    const nce_status status = nce_snn_enter(snn, -1, true);
+    if (status != NCE_OK) return status;
+    snn->n_given = 0;
+    nce_snn_unlock(snn);
+    return NCE_OK;
+}
+
 /* ---- events ---- */
 
 static nce_snn_population *population_of(nce_snn *snn, uint32_t id)

@@ -113,6 +113,9 @@ static void free_part(nce_context *ctx, nce_snn_part *part)
         nce_free(ctx, part->offset[k]);
     }
     nce_free(ctx, part->due_blocks);
+    nce_free(ctx, part->group);
+    nce_free(ctx, part->past);
+    nce_free(ctx, part->past_n);
     nce_snn_plastic *s = part->plastic;
     if (s == NULL) return;
     void *const arrays[] = {s->cls, s->in_row, s->in_edge, s->in_source, s->pre, s->post, s->pre_step, s->post_step, s};

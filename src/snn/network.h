@@ -105,6 +105,11 @@ typedef struct nce_snn_part {
     void *weight;    /* real */
     uint8_t *delay8; /* one of the two, or none when all delays are equal */
     uint16_t *delay16;
+    /* pulled rows (snn->pull): ordered by delay, and who fired in the last steps */
+    uint32_t *group; /* [n_ids][n_groups + 1] first synapse of a delay, from the row's begin */
+    uint32_t *past;  /* [n_past][capacity of a step] ids that fired, a ring of steps; written before a barrier */
+    size_t *past_n;  /* [n_past] */
+    size_t past_room;
     nce_snn_plastic *plastic;
     uint32_t *fired[2]; /* by parity of the interval */
     double *offset[2];  /* ms inside the step, with precise populations */
@@ -126,6 +131,7 @@ typedef struct nce_snn_engine {
                  uint64_t step); /* bring blocks up to step */
     /* To the part's own targets: the spikes of all parts that were fired in step (its place in the interval: k). */
     void (*deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, uint32_t k);
+    void (*pull)(nce_snn *snn, nce_snn_part *part, uint64_t step); /* what arrives at the part's neurons in a step */
     double (*get)(const void *array, size_t i);
     void (*set)(void *array, size_t i, double value);
 } nce_snn_engine;
@@ -158,6 +164,8 @@ struct nce_snn {
     uint32_t *ring_first;                                /* [n_rings] global id of lane 0 */
     uint32_t n_receptors, n_slots, min_delay, max_delay; /* slots: a power of two */
     uint32_t equal_delay;                                /* of all synapses, or 0 */
+    bool pull;                                           /* see pull_body.h */
+    uint32_t n_groups, n_past;
     uint64_t n_synapses;
     void *v, *s0, *s1, *ring; /* real */
     uint16_t *ref;            /* refractory steps left */
@@ -225,7 +233,11 @@ nce_status nce_snn_delay_steps(nce_snn *snn, double delay, uint32_t *steps);
 /* build.c */
 nce_status nce_snn_allocate_state(nce_snn *snn);
 nce_status nce_snn_layout(nce_snn *snn);
+void nce_snn_choose_parts(nce_snn *snn);
 nce_status nce_snn_allocate_part(nce_snn *snn, nce_snn_part *part);
+nce_status nce_snn_group_rows(nce_snn *snn, nce_snn_part *part); /* pull.c, after the rows are filled */
+uint32_t nce_snn_delay_of(const nce_snn *snn, const nce_snn_part *part, uint32_t id, uint64_t e);
+void nce_snn_choose_delivery(nce_snn *snn);
 void nce_snn_initial_state(nce_snn *snn);
 nce_status nce_snn_index_plastic(nce_snn *snn, nce_snn_part *part);
 /* state.c: V, U or S1 of a neuron as of step now, without disturbing a sleeping block. */

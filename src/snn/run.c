@@ -5,6 +5,7 @@
  * in run_status of an interval's parity: written before that interval's barrier, read after it, so all leave together.
  */
 #include "src/snn/network.h"
+#include <string.h>
 #include <time.h>
 
 typedef struct worker {
@@ -49,13 +50,23 @@ static void update_step(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigne
     }
 }
 
+/* Who fired in a step, for the steps in which it arrives. */
+static void remember(const nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, size_t begin, size_t end)
+{
+    const size_t slot = step & (snn->n_past - 1);
+    memcpy(part->past + slot * part->past_room, part->fired[parity] + begin, (end - begin) * sizeof *part->past);
+    part->past_n[slot] = end - begin;
+}
+
 static void update_part(nce_snn *snn, nce_snn_part *part, uint64_t step, uint64_t end, unsigned parity)
 {
     size_t n = 0;
     part->begin[parity][0] = 0;
     for (uint64_t s = step; s < end; s++) {
+        if (snn->pull) snn->engine->pull(snn, part, s);
         update_step(snn, part, s, parity, &n);
         part->begin[parity][s - step + 1] = n;
+        if (snn->pull) remember(snn, part, s, parity, part->begin[parity][s - step], n);
         const nce_status status = nce_snn_record_probes(snn, part, s);
         if (status != NCE_OK) atomic_store(&snn->run_status[parity], status);
     }
@@ -91,7 +102,7 @@ static void run_worker(nce_snn *snn, uint32_t index)
             update_part(snn, &snn->parts[t], step, end, parity);
         wait_for_all(snn);
         status = (nce_status)atomic_load(&snn->run_status[parity]);
-        for (uint32_t t = index; t < snn->n_parts; t += snn->n_workers)
+        for (uint32_t t = index; !snn->pull && t < snn->n_parts; t += snn->n_workers)
             for (uint64_t s = step; s < end; s++)
                 snn->engine->deliver(snn, &snn->parts[t], s, parity, (uint32_t)(s - step));
         if (index == 0) {

@@ -91,6 +91,7 @@ nce_status nce_snn_reset_state(nce_snn *snn)
         nce_snn_part *part = &snn->parts[t];
         part->synaptic_events = part->updates = part->skipped = 0;
         clear_plastic(snn, part->plastic);
+        if (snn->pull) memset(part->past_n, 0, snn->n_past * sizeof *part->past_n);
     }
     for (size_t i = 0; i < snn->n_probes; i++)
         snn->probes[i].count = 0;

@@ -7,11 +7,12 @@ _Static_assert(sizeof(nce_snn_statistics) == 120, "ABI: grows only at the end");
 static uint64_t state_bytes(const nce_snn *snn)
 {
     const uint64_t real = snn->engine->real_bytes, ids = snn->n_ids, rings = snn->n_rings;
-    const uint64_t delay = snn->equal_delay ? 0 : snn->max_delay <= 255 ? 1 : 2;
+    const uint64_t delay = snn->equal_delay || snn->pull ? 0 : snn->max_delay <= 255 ? 1 : 2;
     const uint64_t cells = rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES;
     uint64_t n = ids * (3 * real + sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uint64_t) + sizeof(float)) +
                  cells * real + rings * (snn->n_slots * snn->n_receptors + 13);
     n += snn->n_synapses * (sizeof(uint32_t) + real + delay) + snn->n_parts * (ids + 2) * sizeof(uint64_t);
+    if (snn->pull) n += snn->n_parts * ids * (snn->n_groups + 1) * sizeof(uint32_t);
     return n;
 }
 

@@ -3,6 +3,7 @@
 #include "nce/model_tools.h"
 #include "src/core/gguf/mix.h"
 #include "src/core/gguf/random_blocks.h"
+#include "src/core/gguf/writer.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -313,6 +314,31 @@ Test(gguf_tools, description_as_json)
     has("\"tokenizer.ggml.token_type\":{\"type\":\"array\",\"element\":\"i32\",\"count\":1024,\"value\":[2,3,3,6,");
     has("{\"name\":\"output_norm.weight\",\"type\":\"f32\",\"shape\":[256],\"part\":0,\"offset\":");
     has("\"\\\"\""); /* the piece " */
+}
+
+Test(gguf_tools, description_of_odd_values)
+{
+    const nce_str odd = {"a\xff\"\\\n\x01\xe2\x96\x81\xc0\x80", 11};
+    nce_describe_options o = NCE_DESCRIBE_OPTIONS_INIT;
+    nce_gguf_writer *w;
+    out = (text){.most = sizeof out.data - 1};
+    o.json = 1;
+    cr_assert_eq(nce_gguf_writer_create(ctx, path, 0, &w), NCE_OK);
+    nce_gguf_put_string(w, "odd", odd);
+    nce_gguf_put_f32(w, "nan", NAN);
+    nce_gguf_put_f32(w, "third", 1.0f / 3.0f);
+    nce_gguf_put_value(w, "tenth", NCE_GGUF_F64, &(double){0.1});
+    nce_gguf_put_u64(w, "large", UINT64_MAX);
+    nce_gguf_put_array(w, "none", NCE_GGUF_U8, NULL, 0);
+    cr_assert_eq(nce_gguf_writer_finish(w), NCE_OK);
+    nce_gguf_writer_destroy(w);
+    cr_assert_eq(nce_gguf_describe(ctx, path, &o, collect, &out), NCE_OK);
+    has("\"value\":\"a\xef\xbf\xbd\\\"\\\\\\n\\u0001\xe2\x96\x81\xef\xbf\xbd\xef\xbf\xbd\"}");
+    has("\"nan\":{\"type\":\"f32\",\"value\":null}");
+    has("\"value\":0.33333334}");
+    has("\"value\":0.1}");
+    has("\"value\":18446744073709551615}");
+    has("\"element\":\"u8\",\"count\":0,\"value\":[]}");
 }
 
 Test(gguf_tools, description_stops_and_refuses)

@@ -200,6 +200,20 @@ Test(photonic_device, a_lost_device_leaves_the_cpu)
     nce_context_destroy(ctx);
 }
 
+Test(photonic_device, a_device_that_hangs_gets_no_more_jobs_but_is_still_guarded)
+{
+    nce_context *ctx = context();
+    nce_photonic *d = open_device(ctx, "sim");
+    nce_preg_write(d->transport, NCE_PREG_CONTROL, NCE_PCTL_LASER | NCE_PCTL_WATCHDOG); /* the ring no longer runs */
+    check_product(d, 30, 2, 32, 2);
+    check_product(d, 30, 2, 32, 3);
+    cr_assert_eq(stats_of(d).fallbacks, 120);
+    cr_assert_eq(nce_photonic_power(d, false), NCE_OK);
+    cr_assert_eq(d->sim->rail_enable, 0);
+    nce_photonic_destroy(d);
+    nce_context_destroy(ctx);
+}
+
 Test(photonic_device, wrong_arguments_are_refused)
 {
     nce_context *ctx = context();

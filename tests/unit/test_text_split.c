@@ -108,7 +108,7 @@ Test(text_split, long_runs_are_linear)
                                         "bloom",       "default",   "spark2_5"};
     static const char *const runs[] = {
         "a", "A", "1", " ", "\n", "!", " \n", "a1", "A\xC2\xAA", "\xCC\x81", "\xE4\xB8\xAD", "'", "\xFF"};
-    enum { N = 1 << 20 };
+    enum { N = 1 << 18 };
     char *text = malloc(N + 8);
     for (size_t r = 0; r < sizeof runs / sizeof *runs; r++) {
         const size_t length = strlen(runs[r]), n = N / length * length;

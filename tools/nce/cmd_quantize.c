@@ -1,5 +1,5 @@
-/* nce quantize: a model file with smaller weights.  An interrupted run leaves OUT.*.partial, from which the same command
- * goes on. */
+/* nce quantize: a model file with smaller weights.  An interrupted run leaves OUT.*.partial, from which the same
+ * command goes on. */
 #include "tools/nce/command.h"
 #include "nce/model_tools.h"
 #include <stdio.h>

@@ -116,7 +116,7 @@ static double pd14_synapses(int target, int source)
 
 static double pd14_weight(int target, int source) /* mV of the potential's peak */
 {
-    const double psp = target == 2 && source == 0 ? 0.3 : 0.15;
+    const double psp = target == 0 && source == 2 ? 0.3 : 0.15;
     return source % 2 == 0 ? psp : -4 * 0.15;
 }
 

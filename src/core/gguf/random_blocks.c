@@ -177,7 +177,7 @@ static void fill_floats(const nce_filler *f, uint64_t first, size_t n, uint8_t *
             memcpy(dst + i * bytes, &v, sizeof v);
         else
             store_u16(dst + i * bytes,
-                      (uint16_t)(f->type->id == NCE_TYPE_F16 ? nce_f32_to_f16(v) : nce_f32_to_bf16(v)));
+                      (uint16_t)(f->type->id == NCE_TYPE_F16 ? nce_f16_from_f32(v) : nce_bf16_from_f32(v)));
     }
 }
 
@@ -214,8 +214,8 @@ static void set_half_scales(nce_filler *f, float d, float centre)
 {
     for (int i = 0; i < NCE_FILLER_SCALES; i++) {
         const float scale = d * (0.75f + 0.5f * (float)i / (NCE_FILLER_SCALES - 1));
-        f->d[i] = (uint16_t)nce_f32_to_f16(scale);
-        f->m[i] = (uint16_t)nce_f32_to_f16(nce_f16_to_f32(f->d[i]) * centre);
+        f->d[i] = nce_f16_from_f32(scale);
+        f->m[i] = nce_f16_from_f32(nce_f32_from_f16(f->d[i]) * centre);
     }
 }
 

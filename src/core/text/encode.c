@@ -27,16 +27,15 @@ nce_status nce_encode_bpe(nce_encoder *e, const char *text, size_t n)
     return status;
 }
 
-/* Cut before every space that follows another character; exact because no token reaches over such a place. */
-static nce_status encode_spaced(nce_encoder *e, const char *text, size_t n)
+/* Vocabularies without rules for words: cut wherever no symbol reaches over, which is exact and, in most of them, cuts
+ * before spaces and around newlines.  Never inside a character. */
+static nce_status encode_joined(nce_encoder *e, const char *text, size_t n)
 {
+    const uint8_t *s = (const uint8_t *)text, *joins = e->t->joins;
     nce_status status = NCE_OK;
     for (size_t begin = 0, end; begin < n && status == NCE_OK; begin = end) {
-        end = begin;
-        while (end < n && text[end] == ' ')
-            end++;
-        const char *space = memchr(text + end, ' ', n - end);
-        end = space != NULL && e->t->words_by_space ? (size_t)(space - text) : n;
+        for (end = begin + 1; end < n; end++)
+            if (!(joins[s[end - 1] * 32 + s[end] / 8] >> s[end] % 8 & 1) && (s[end] & 0xC0) != 0x80) break;
         status = nce_encode_word(e, text + begin, end - begin);
     }
     return status;
@@ -68,7 +67,7 @@ static nce_status unescape(nce_encoder *e, const char *text, size_t n, bool spac
 nce_status nce_encode_spm(nce_encoder *e, const char *text, size_t n, bool space_prefix)
 {
     const nce_status status = unescape(e, text, n, space_prefix, &n);
-    return status == NCE_OK ? encode_spaced(e, e->buffer, n) : status;
+    return status == NCE_OK ? encode_joined(e, e->buffer, n) : status;
 }
 
 static nce_status encode_cbpe(nce_encoder *e, const char *text, size_t n)
@@ -80,7 +79,7 @@ static nce_status encode_cbpe(nce_encoder *e, const char *text, size_t n)
     if (status != NCE_OK) return status;
     nce_splitter_init(&s, e->t->split->rule, e->buffer, n);
     while (status == NCE_OK && nce_splitter_next(&s, &begin, &end))
-        status = encode_spaced(e, e->buffer + begin, end - begin);
+        status = encode_joined(e, e->buffer + begin, end - begin);
     return status;
 }
 
@@ -122,8 +121,7 @@ static int64_t special_at(const nce_tokenizer *t, const char *text, size_t n, ui
     return best;
 }
 
-int64_t nce_next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused,
-                            size_t *at)
+int64_t nce_next_special(const nce_tokenizer *t, const char *text, size_t n, size_t from, uint32_t refused, size_t *at)
 {
     const uint32_t *first = t->specials.first;
     for (size_t i = from; t->specials.n > 0 && i < n; i++) {
@@ -188,7 +186,7 @@ nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t
     if (n_bytes > INT32_MAX)
         return nce_fail(t->ctx, NCE_ERR_LIMIT, "a text of %zu bytes; the limit is %d", n_bytes, INT32_MAX);
     nce_token_sink sink = {tokens, capacity, 0};
-    nce_encoder e = {.t = t, .sink = &sink, .limit = text + n_bytes};
+    nce_encoder e = {.t = t, .sink = &sink, .limit = n_bytes > 0 ? text + n_bytes : NULL};
     if (n_bytes >= CACHE_FROM && capacity > 0) create_cache(&e, n_bytes);
     if ((flags & NCE_ENCODE_BOS) && t->add_bos && t->bos >= 0) nce_sink_put(&sink, t->bos);
     const nce_status status = encode_all(&e, text, n_bytes, flags);

@@ -3,6 +3,10 @@
 #include "src/core/text/tokenizer.h"
 #include <string.h>
 
+#define DEEPSEEK_END                                                                                                   \
+    ("<\xEF\xBD\x9C"                                                                                                   \
+     "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>")
+
 /* Tokens that end a generation, whatever the metadata says. */
 static const char *const eog_texts[] = {"<|eot_id|>",
                                         "<|im_end|>",
@@ -24,27 +28,16 @@ static const char *const eog_texts[] = {"<|eot_id|>",
                                         "<eos>",
                                         "<turn|>",
                                         "<|tool_response>",
-                                        "<\xEF\xBD\x9C"
-                                        "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
+                                        DEEPSEEK_END,
                                         "[e~[",
                                         "<|fim_pad|>",
                                         "<|repo_name|>",
                                         "<|file_sep|>"};
 
 /* End of a turn, the likeliest first. */
-static const char *const eot_texts[] = {"<|eot_id|>",
-                                        "<|im_end|>",
-                                        "<|end|>",
-                                        "<end_of_turn>",
-                                        "<turn|>",
-                                        "<|endoftext|>",
-                                        "<|end_of_text|>",
-                                        "<EOT>",
-                                        "_<EOT>",
-                                        "[EOT]",
-                                        "<\xEF\xBD\x9C"
-                                        "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
-                                        "<end_of_utterance>"};
+static const char *const eot_texts[] = {"<|eot_id|>", "<|im_end|>",    "<|end|>",         "<end_of_turn>",
+                                        "<turn|>",    "<|endoftext|>", "<|end_of_text|>", "<EOT>",
+                                        "_<EOT>",     "[EOT]",         DEEPSEEK_END,      "<end_of_utterance>"};
 
 /* Structure that gpt-oss writes into its answers: kept visible. */
 static const char *const visible_texts[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"};

@@ -69,7 +69,8 @@ struct nce_tokenizer {
     uint8_t *pair_tags; /* [pairs_mask + 1] 0: free */
     size_t pairs_mask, n_merges;
     atomic_uchar
-        *whole; /* [n_tokens] does the token's text encode to the token alone?  0: not known yet, 1: yes, 2: no */
+        *whole;     /* [n_tokens] does the token's text encode to the token alone?  0: not known yet, 1: yes, 2: no */
+    uint8_t *joins; /* [256][256] bits: does some symbol hold this byte before that one?  If not, text may be cut */
     int32_t byte_ids[256];
     nce_prefix_index specials; /* control, unknown and user-defined tokens */
     nce_prefix_index prefixes; /* of WPM, UGM and RWKV: every token that text may become */
@@ -79,7 +80,6 @@ struct nce_tokenizer {
     size_t max_piece;
     int32_t bos, eos, eot, eom, unk, sep, pad, mask;
     bool add_bos, add_eos, add_sep, add_space_prefix, remove_extra_spaces, lower_case, strip_accents;
-    bool words_by_space; /* no token has a space behind another character: text may be cut before spaces */
     float unknown_score;
     /* of a trained tokenizer, to save it */
     uint32_t *merges; /* [n_merges][2] */
@@ -100,7 +100,7 @@ nce_status nce_vocab_reserve_pairs(nce_tokenizer *t, size_t n_merges);
 void nce_vocab_put_pair(nce_tokenizer *t, uint32_t left, uint32_t right, uint32_t rank, uint32_t merged);
 const nce_pair_slot *nce_vocab_find_pair(const nce_tokenizer *t, uint32_t left, uint32_t right); /* NULL: no merge */
 int64_t nce_vocab_find_hashed(const nce_tokenizer *t, const char *bytes, size_t n, uint64_t hash);
-/* Derive what depends on the finished symbols: byte_ids, whole, specials, prefixes, max_piece. */
+/* Derive what depends on the finished symbols: byte_ids, joins, whole, specials, prefixes, max_piece. */
 nce_status nce_vocab_finish(nce_tokenizer *t);
 
 static inline const char *nce_symbol_text(const nce_tokenizer *t, size_t id)

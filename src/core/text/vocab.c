@@ -28,6 +28,7 @@ void nce_tokenizer_destroy(nce_tokenizer *t)
     nce_free(ctx, t->pairs);
     nce_free(ctx, t->pair_tags);
     nce_free(ctx, (void *)t->whole);
+    nce_free(ctx, t->joins);
     nce_free(ctx, t->charsmap.blob);
     nce_free(ctx, t->merges);
     nce_free(ctx, t);
@@ -193,25 +194,28 @@ static void find_bytes(nce_tokenizer *t)
     }
 }
 
-static bool splits_by_space(const nce_tokenizer *t)
+/* Which bytes stand next to each other in some piece of text. */
+static nce_status find_joins(nce_tokenizer *t)
 {
+    t->joins = nce_alloc_zero(t->ctx, 256 * 256 / 8);
+    if (t->joins == NULL) return nce_fail_nomem(t->ctx, 256 * 256 / 8);
     for (size_t i = 0; i < t->n_symbols; i++) {
-        const char *s = nce_symbol_text(t, i);
+        const uint8_t *s = (const uint8_t *)nce_symbol_text(t, i);
         for (size_t k = 1; !(t->attributes[i] & NCE_TOKEN_NOT_TEXT) && k < t->symbols[i].length; k++)
-            if (s[k] == ' ' && s[k - 1] != ' ') return false;
+            t->joins[s[k - 1] * 32 + s[k] / 8] |= (uint8_t)(1 << s[k] % 8);
     }
-    return true;
+    return NCE_OK;
 }
 
 nce_status nce_vocab_finish(nce_tokenizer *t)
 {
     find_bytes(t);
-    t->words_by_space = splits_by_space(t);
     for (size_t i = 0; i < t->n_tokens; i++)
         if (t->symbols[i].length > t->max_piece) t->max_piece = t->symbols[i].length;
     t->whole = nce_alloc_array(t->ctx, t->n_tokens, sizeof *t->whole);
     if (t->whole == NULL) return nce_fail_nomem(t->ctx, t->n_tokens);
-    nce_status status = nce_prefix_build(t, &t->specials, is_special);
+    nce_status status = find_joins(t);
+    if (status == NCE_OK) status = nce_prefix_build(t, &t->specials, is_special);
     const bool by_prefix = t->kind >= NCE_TOKENIZER_WPM;
     if (status == NCE_OK && by_prefix) status = nce_prefix_build(t, &t->prefixes, is_text);
     return status;

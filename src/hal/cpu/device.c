@@ -56,7 +56,7 @@ static nce_status buffer_copy(nce_buffer *dst, const nce_buffer *src, size_t byt
     return NCE_OK;
 }
 
-static const nce_device_ops cpu_ops = {
+const nce_device_ops nce_cpu_ops = {
     .destroy = cpu_destroy,
     .buffer_create = buffer_create,
     .buffer_import = buffer_import,
@@ -71,15 +71,20 @@ static const nce_device_ops cpu_ops = {
     .wait = nce_cpu_wait,
 };
 
+void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu)
+{
+    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true}};
+    nce_matmul_ops_init(&d->k.matmul, cpu);
+    nce_attn_ops_init(&d->k.attn, cpu);
+    nce_vec_ops_init(&d->k.vec, cpu);
+}
+
 static nce_status cpu_create(nce_context *ctx, const char *argument, nce_device **out)
 {
     if (*argument != '\0') return nce_fail(ctx, NCE_ERR_INVALID, "device 'cpu' takes no argument, got '%s'", argument);
     nce_cpu_device *d = nce_alloc_zero(ctx, sizeof *d);
     if (d == NULL) return nce_fail_nomem(ctx, sizeof *d);
-    d->base = (nce_device){&cpu_ops, ctx, {.host_memory = true, .exact = true}};
-    nce_matmul_ops_init(&d->k.matmul, ctx->cpu);
-    nce_attn_ops_init(&d->k.attn, ctx->cpu);
-    nce_vec_ops_init(&d->k.vec, ctx->cpu);
+    nce_cpu_device_init(d, ctx, ctx->cpu);
     *out = &d->base;
     return NCE_OK;
 }

@@ -58,6 +58,8 @@ nce_status nce_cpu_submit(nce_exec *e, const nce_step *step, nce_event **out)
 nce_status nce_cpu_wait(nce_event *event)
 {
     nce_exec *e = (nce_exec *)event;
-    if (e->status == NCE_ERR_CANCELLED) return nce_fail(e->device->base.ctx, NCE_ERR_CANCELLED, "cancelled");
-    return e->status;
+    const nce_status status = e->status;
+    if (status == NCE_ERR_CANCELLED) return nce_fail(e->device->base.ctx, status, "cancelled");
+    if (status != NCE_OK) return nce_fail(e->device->base.ctx, status, "the device could not compute a product: %s", nce_status_name(status));
+    return NCE_OK;
 }

@@ -17,10 +17,20 @@ typedef struct nce_cpu_kernels {
     nce_vec_ops vec;
 } nce_cpu_kernels;
 
+/* A product done elsewhere, on activations packed by the reference (nce_matmul_reference_act): same contract, may fail. */
+typedef nce_status nce_cpu_product_fn(void *user, const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows,
+                                      const nce_act *a, float *y, size_t ld_y);
+
+/* The CPU, and what devices that only multiply (photonic) are built on. */
 typedef struct nce_cpu_device {
     nce_device base;
     nce_cpu_kernels k;
+    nce_cpu_product_fn *product; /* of quantized types; NULL: the kernels' own */
+    void *product_user;
 } nce_cpu_device;
+extern const nce_device_ops nce_cpu_ops;
+/* cpu: NCE_CPU_* bits for the kernels. */
+void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu);
 
 /* Working memory of expert layers, for max_rows * n_used (token, expert) pairs. */
 typedef struct nce_cpu_experts {
@@ -51,7 +61,7 @@ struct nce_exec {
     /* of the running step */
     const nce_step *step;
     nce_team team;
-    nce_status status;
+    _Atomic nce_status status; /* of the step; a product done elsewhere may fail on any thread */
 };
 
 typedef struct nce_cpu_thread {

@@ -30,7 +30,14 @@ void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w
     const size_t most = a->n_cols <= NCE_CPU_DECODE_COLS ? t->e->tile_floats / a->n_cols / 64 * 64 : NCE_CPU_CHUNK_ROWS;
     for (size_t r = row0; r < row1;) {
         const size_t n = direct ? row1 - r : row1 - r < most ? row1 - r : most;
-        ops->product(m->w->type, w + r * m->w->row_bytes, m->w->row_bytes, n, a, direct ? y + r : tile, direct ? ld_y : n, rest);
+        float *to = direct ? y + r : tile;
+        const nce_cpu_device *d = t->e->device;
+        if (d->product != NULL && a->block != 0) {
+            const nce_status status = d->product(d->product_user, m->w->type, w + r * m->w->row_bytes, m->w->row_bytes, n, a, to, direct ? ld_y : n);
+            if (status != NCE_OK) t->e->status = status;
+        } else {
+            ops->product(m->w->type, w + r * m->w->row_bytes, m->w->row_bytes, n, a, to, direct ? ld_y : n, rest);
+        }
         for (size_t c = 0; c < a->n_cols && !direct; c++)
             epilogue(&t->k->vec, m, scale, bias ? bias + r : NULL, tile + c * n, y + c * ld_y + r, n);
         r += n;

@@ -1,5 +1,5 @@
-/* Reading and writing the little-endian words of the file formats, at any alignment, on any host, and the eight-bit scale
- * formats.  Half precision is in half.h. */
+/* Reading and writing the little-endian words of the file formats, at any alignment, on any host, and the eight-bit
+ * scale formats.  Half precision is in half.h. */
 #ifndef NCE_SRC_TYPES_BITS_H
 #define NCE_SRC_TYPES_BITS_H
 #include "src/kernels/half.h"
@@ -29,23 +29,6 @@ static inline void nce_store_u32(uint8_t *p, uint32_t v)
 {
     nce_store_u16(p, v);
     nce_store_u16(p + 2, v >> 16);
-}
-
-static inline uint32_t nce_f32_bits(float f)
-{
-    return nce_bits_from_f32(f);
-}
-static inline float nce_f16_to_f32(uint32_t h)
-{
-    return nce_f32_from_f16((uint16_t)h);
-}
-static inline uint32_t nce_f32_to_f16(float f)
-{
-    return nce_f16_from_f32(f);
-}
-static inline uint32_t nce_f32_to_bf16(float f)
-{
-    return nce_bf16_from_f32(f);
 }
 
 /* A float that begins at p as an F16. */

@@ -106,7 +106,7 @@ static void qk(nce_attn_qk *a)
     }
 }
 
-static void pv(nce_attn_pv *a)
+static void pv_call(nce_attn_pv *a)
 {
     switch (a->n_rows) {
     case 1:
@@ -132,6 +132,9 @@ static void pv(nce_attn_pv *a)
 
 static const nce_attn_kernels kernels = {
     .rows_max = 6,
+    .qk_units = {0, 4, 2, 2, 1, 1, 1},
+    .qk_code_units = {0, 1, 1, 1, 1, 1, 1},
+    .pv_units = {0, 4, 2, 2, 1, 1, 1},
     .qk_rows = 6,
     .pv_rows = {0, 6, 6, 6, 6},
     .prepare = prepare,

@@ -87,7 +87,7 @@ static void qk(nce_attn_qk *a)
     }
 }
 
-static void pv(nce_attn_pv *a)
+static void pv_call(nce_attn_pv *a)
 {
     switch (a->n_rows) {
     case 1:
@@ -119,6 +119,9 @@ static void pv(nce_attn_pv *a)
 
 static const nce_attn_kernels kernels = {
     .rows_max = MAX_ROWS,
+    .qk_units = {0, 4, 4, 4, 4, 4, 4, 2, 2},
+    .qk_code_units = {0, 4, 4, 4, 2, 2, 2, 1, 1},
+    .pv_units = {0, 8, 8, 8, 4, 4, 4, 2, 2},
     .qk_rows = 6,
     .pv_rows = {0, 8, 8, 8, 6},
     .prepare = prepare,

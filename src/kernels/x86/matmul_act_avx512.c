@@ -1,7 +1,8 @@
 /* The activation quantizer of AVX-512, the same bits as the reference. */
+#include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
-static void quantize(const float *x, size_t n, nce_act_block *out)
+void nce_quantize_block_avx512(const float *x, size_t n, nce_act_block *out)
 {
     __m512i most = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += 16)
@@ -18,5 +19,5 @@ static void quantize(const float *x, size_t n, nce_act_block *out)
 
 void nce_act_pack_avx512(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts)
 {
-    nce_act_pack_with(a, x, ld_x, part, n_parts, quantize);
+    nce_act_pack_with(a, x, ld_x, part, n_parts, nce_quantize_block_avx512);
 }

@@ -3,6 +3,7 @@
  * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
  * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
  * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it. */
+#include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
 enum { AHEAD_BYTES = 96 << 10, TILE = NCE_PANEL_ROWS };
@@ -110,20 +111,26 @@ static void prefetch_rows(const uint8_t *w, size_t row_bytes, size_t from, size_
             prefetch_l2(w + r * row_bytes + i);
 }
 
-static void expand(const job *j, const uint8_t *w, size_t n_rows, size_t n_blocks)
+nce_panel_kind nce_panel_kind_avx512(const nce_type_info *type)
 {
-    size_t row_bytes = j->row_bytes;
-    if (n_rows < TILE) {
-        w = nce_pad_rows(j->pad, w, row_bytes, n_rows, n_blocks * j->type->block_bytes);
-        row_bytes = n_blocks * j->type->block_bytes;
-    }
-    if (j->v.expand)
-        j->v.expand(w, row_bytes, n_blocks, j->panel);
-    else
-        nce_panel_expand_any(j->type, w, row_bytes, n_blocks, nce_panel_offset(j->v.kind), j->panel);
+    return variants[type->id].expand ? variants[type->id].kind : nce_panel_kind_of(type);
 }
 
-/* Blocks here are those of the file, pieces those of the activations. */
+void nce_expand_avx512(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_blocks,
+                       uint8_t *pad, uint8_t *panel)
+{
+    if (n_rows < TILE) {
+        w = nce_pad_rows(pad, w, row_bytes, n_rows, n_blocks * type->block_bytes);
+        row_bytes = n_blocks * type->block_bytes;
+    }
+    if (variants[type->id].expand)
+        variants[type->id].expand(w, row_bytes, n_blocks, panel);
+    else
+        nce_panel_expand_any(type, w, row_bytes, n_blocks, nce_panel_offset(nce_panel_kind_of(type)), panel);
+}
+
+/* Many columns: a segment of all rows, then the next, so that the activations of the segment stay in L2.  Blocks here
+ * are those of the file, pieces those of the activations. */
 static void product_panels(const job *j)
 {
     const nce_act *a = j->a;
@@ -136,10 +143,42 @@ static void product_panels(const job *j)
             const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
             const size_t left = j->n_rows - r - n_rows, next_rows = left < TILE ? left : TILE;
             const uint8_t *const w = j->w + r * j->row_bytes + b * bytes, *const next = w + TILE * j->row_bytes;
-            expand(j, w, n_rows, nb);
+            nce_expand_avx512(j->type, w, j->row_bytes, n_rows, nb, j->pad, j->panel);
             for (size_t g = 0; g < n_groups; g++) {
                 const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
                 prefetch_rows(next, j->row_bytes, next_rows * g / n_groups, next_rows * (g + 1) / n_groups, nb * bytes);
+                nce_tiles_avx512[n][j->v.kind](j->panel, nce_act_at(a, c0, n, b * pieces), words, nb * pieces,
+                                               j->y + c0 * j->ld_y + r, j->ld_y, (__mmask16)((1u << n_rows) - 1),
+                                               b == 0);
+            }
+        }
+    }
+}
+
+/* Few columns: all segments of 16 rows, then the next 16, in the order of the file, with its linear prefetch between the
+ * expansions of a few blocks. */
+static void product_panels_few(const job *j)
+{
+    const nce_act *a = j->a;
+    const size_t block = j->type->block, bytes = j->type->block_bytes, n_blocks = a->k / block,
+                 pieces = block / a->block;
+    const size_t per_segment = NCE_SEGMENT / block, step = pieces * nce_panel_block_bytes(j->v.kind);
+    const size_t n_groups = nce_act_groups(a->n_cols), words = nce_act_words(a->block, a->n_cols);
+    const size_t at_once = bytes < 128 ? 128 / bytes : 1;
+    for (size_t r = 0; r < j->n_rows; r += TILE) {
+        const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
+        const uint8_t *const tile = j->w + r * j->row_bytes, *ahead = tile + AHEAD_BYTES;
+        for (size_t b = 0; b < n_blocks; b += per_segment) {
+            const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
+            for (size_t i = 0; i < nb; i += at_once) {
+                const size_t n = nb - i < at_once ? nb - i : at_once;
+                for (const uint8_t *const end = ahead + TILE * n * bytes; ahead < end; ahead += 64)
+                    prefetch_l2(ahead);
+                nce_expand_avx512(j->type, tile + (b + i) * bytes, j->row_bytes, n_rows, n, j->pad,
+                                  j->panel + i * step);
+            }
+            for (size_t g = 0; g < n_groups; g++) {
+                const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
                 nce_tiles_avx512[n][j->v.kind](j->panel, nce_act_at(a, c0, n, b * pieces), words, nb * pieces,
                                                j->y + c0 * j->ld_y + r, j->ld_y, (__mmask16)((1u << n_rows) - 1),
                                                b == 0);
@@ -156,9 +195,11 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
         return;
     }
     job j = {type, variants[type->id], a, w, row_bytes, n_rows, y, ld_y, scratch, (uint8_t *)scratch + NCE_PANEL_BYTES};
-    if (j.v.expand == NULL) j.v.kind = nce_panel_kind_of(type);
+    j.v.kind = nce_panel_kind_avx512(type);
     if (j.v.inplace != NULL && a->n_cols <= NCE_FEW)
         product_in_place(&j);
+    else if (a->n_cols <= NCE_FEW)
+        product_panels_few(&j);
     else
         product_panels(&j);
 }

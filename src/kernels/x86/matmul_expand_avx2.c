@@ -50,17 +50,21 @@ INLINE void q3_k(const rows8 *r, uint8_t *p)
     const __m256i w1 = v_or(v_srl32(s[1], 16), v_sll32(s[2], 16));
     const __m256i w2 = v_or(v_srl32(s[2], 16), v_sll32(s[3], 16));
     const __m256i low[4] = {lo4(w0), lo4(w1), hi4(w0), hi4(w1)};
-    for (int j = 0; j < 16; j++) {
+    UNROLL for (int j = 0; j < 16; j++)
+    {
         const __m256i six = v_or(low[j / 4], v_sll16(bits2(w2, j / 4 * 2), 4));
         put(p, 1 + j, v_sub32(byte_of(six, j % 4), v_set32(32)));
     }
     load_t(r, 0, hm);
     load_t(r, 16, hm + 4);
-    for (int c = 0; c < 4; c++) {
+    UNROLL for (int c = 0; c < 4; c++)
+    {
         load_t(r, 32 + 16 * (size_t)c, t);
-        for (int k = 0; k < 4; k++) {
+        UNROLL for (int k = 0; k < 4; k++)
+        {
             const int sub = c / 2 * 8 + c % 2 + 2 * k;
-            for (int j = 0; j < 4; j++) {
+            UNROLL for (int j = 0; j < 4; j++)
+            {
                 const __m256i bit = and8(v_srl16(hm[c % 2 * 4 + j], c / 2 * 4 + k), 1);
                 const __m256i code = v_or(bits2(t[j], 2 * k), v_sll16(bit, 2));
                 put(p, 17 + 4 * sub + j, v_sub8(code, v_set8(4)));
@@ -107,8 +111,7 @@ static void expand_any(const nce_type_info *type, const uint8_t *w, size_t row_b
             for (size_t j = 0; j < type->act_block / 16; j++) {
                 __m256i t[4];
                 load_t(&r, 16 * j, t);
-                for (size_t k = 0; k < 4; k++)
-                    put(panel + 32 * half, (int)(head + 4 * j + k), t[k]);
+                UNROLL for (size_t k = 0; k < 4; k++) put(panel + 32 * half, (int)(head + 4 * j + k), t[k]);
             }
         }
     }

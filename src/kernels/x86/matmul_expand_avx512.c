@@ -38,7 +38,8 @@ INLINE void q3_k(const rows16 *r, uint8_t *p)
     const __m512i w1 = _mm512_or_si512(_mm512_srli_epi32(s[1], 16), _mm512_slli_epi32(s[2], 16));
     const __m512i w2 = _mm512_or_si512(_mm512_srli_epi32(s[2], 16), _mm512_slli_epi32(s[3], 16));
     const __m512i low[4] = {lo4(w0), lo4(w1), hi4(w0), hi4(w1)};
-    for (int j = 0; j < 16; j++) {
+    UNROLL for (int j = 0; j < 16; j++)
+    {
         const __m512i six = _mm512_or_si512(low[j / 4], _mm512_slli_epi16(bits2(w2, j / 4 * 2), 4));
         const __m512i b = byte_of(six, j % 4),
                       b4 = _mm512_and_si512(_mm512_slli_epi32(_mm512_sub_epi32(b, SET32(32)), 2), SET32(255));
@@ -47,11 +48,14 @@ INLINE void q3_k(const rows16 *r, uint8_t *p)
     }
     load_t(r, 0, hm);
     load_t(r, 16, hm + 4);
-    for (int c = 0; c < 4; c++) {
+    UNROLL for (int c = 0; c < 4; c++)
+    {
         load_t(r, 32 + 16 * (size_t)c, t);
-        for (int k = 0; k < 4; k++) {
+        UNROLL for (int k = 0; k < 4; k++)
+        {
             const int sub = c / 2 * 8 + c % 2 + 2 * k;
-            for (int j = 0; j < 4; j++) {
+            UNROLL for (int j = 0; j < 4; j++)
+            {
                 const __m512i q2 = bits2(t[j], 2 * k);
                 const __mmask64 low_half = _mm512_testn_epi8_mask(hm[c % 2 * 4 + j], SET8(1 << (c / 2 * 4 + k)));
                 __m512i v = _mm512_add_epi8(SET8(124), _mm512_mullo_epi16(q2, scale[sub])); /* no carry: 189 < 256 */

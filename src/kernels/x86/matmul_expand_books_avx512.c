@@ -33,11 +33,20 @@ INLINE int32_t odd(uint32_t s)
     return (int32_t)(2 * s + 1);
 }
 
-/* Four 7-bit sign numbers of a word, as 32 sign bits. */
-INLINE uint32_t signs32(uint32_t v)
+/* Eight signs in the low seven bits of every byte; the eighth makes their number even. */
+INLINE uint64_t even_signs(uint64_t x)
 {
-    return nce_iq_signs[v & 127] | (uint32_t)nce_iq_signs[v >> 7 & 127] << 8 |
-           (uint32_t)nce_iq_signs[v >> 14 & 127] << 16 | (uint32_t)nce_iq_signs[v >> 21 & 127] << 24;
+    uint64_t y = x ^ x >> 4;
+    y ^= y >> 2;
+    y ^= y >> 1;
+    return x | (y & 0x0101010101010101u) << 7;
+}
+
+/* Four 7-bit sign fields of each of two words, as 64 sign bits. */
+INLINE uint64_t signs64(uint32_t first, uint32_t second)
+{
+    const uint64_t fields = (first & 0xfffffff) | (uint64_t)(second & 0xfffffff) << 28;
+    return even_signs(_pdep_u64(fields, 0x7f7f7f7f7f7f7f7fu));
 }
 
 INLINE __m128i load4x2(const uint8_t *a, const uint8_t *b)
@@ -48,10 +57,11 @@ INLINE __m128i load4x2(const uint8_t *a, const uint8_t *b)
 INLINE void iq2_xxs(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t j = 0; j < 4; j++) { /* 64 elements */
+    UNROLL for (size_t j = 0; j < 4; j++)
+    { /* 64 elements */
         const uint8_t *q = b + 2 + 16 * j;
         const uint32_t first = nce_load_u32(q + 4), second = nce_load_u32(q + 12);
-        const uint64_t signs = signs32(first) | (uint64_t)signs32(second) << 32;
+        const uint64_t signs = signs64(first, second);
         put_codes(o, row, 64 * j, negate(words8(nce_iq2_xxs_words, _mm256_cvtepu8_epi32(load4x2(q, q + 8))), signs));
         o->scale[2 * j][row] = odd(first >> 28);
         o->scale[2 * j + 1][row] = odd(second >> 28);
@@ -61,14 +71,12 @@ INLINE void iq2_xxs(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq2_xs(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t s = 0; s < 16; s++)
-        o->scale[s][row] = odd(b[66 + s / 2] >> (4 * (s % 2)) & 15);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const uint8_t *q = b + 2 + 16 * j;
         const __m256i field = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)q));
-        uint64_t signs = 0;
-        for (size_t k = 0; k < 8; k++)
-            signs |= (uint64_t)nce_iq_signs[q[2 * k + 1] >> 1] << (8 * k);
+        const __m128i top = _mm_srli_epi16(_mm_loadu_si128((const __m128i *)q), 9);
+        const uint64_t signs = even_signs((uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(top, top)));
         const __m256i index = _mm256_and_si256(field, _mm256_set1_epi32(511));
         put_codes(o, row, 64 * j, negate(words8(nce_iq2_xs_words, index), signs));
     }
@@ -77,9 +85,8 @@ INLINE void iq2_xs(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq2_s(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t s = 0; s < 16; s++)
-        o->scale[s][row] = odd(b[74 + s / 2] >> (4 * (s % 2)) & 15);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 2 + 8 * j)));
         const __m256i fields = _mm256_set1_epi32((int)nce_load_u16(b + 66 + 2 * j)); /* two bits for each of 8 */
         const __m256i high = _mm256_and_si256(_mm256_srlv_epi32(fields, _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14)),
@@ -92,9 +99,10 @@ INLINE void iq2_s(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq3_xxs(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.25f;
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const uint32_t first = nce_load_u32(b + 66 + 8 * j), second = nce_load_u32(b + 70 + 8 * j);
-        const uint64_t signs = signs32(first) | (uint64_t)signs32(second) << 32;
+        const uint64_t signs = signs64(first, second);
         const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + 2 + 16 * j)));
         put_codes(o, row, 64 * j, negate(words16(nce_iq3_xxs_words, index), signs));
         o->scale[2 * j][row] = odd(first >> 28);
@@ -105,9 +113,8 @@ INLINE void iq3_xxs(const uint8_t *b, codes16 *o, size_t row)
 INLINE void iq3_s(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b));
-    for (size_t s = 0; s < 8; s++)
-        o->scale[s][row] = odd(b[106 + s / 2] >> (4 * (s % 2)) & 15);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(b + 2 + 16 * j)));
         const __mmask16 high = (__mmask16)nce_load_u16(b + 66 + 2 * j); /* the ninth bit of each of 16 */
         const __m512i index = _mm512_mask_or_epi32(low, high, low, SET32(256));
@@ -125,7 +132,8 @@ INLINE __m512i shifted(__m512i words, uint64_t down)
 INLINE void iq1_s(const uint8_t *b, codes16 *o, size_t row)
 {
     o->d[row] = _cvtsh_ss((uint16_t)nce_load_u16(b)) * 0.125f;
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const uint32_t first = nce_load_u16(b + 34 + 4 * j), second = nce_load_u16(b + 36 + 4 * j);
         const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 2 + 8 * j)));
         const __m256i fields = _mm256_setr_epi32((int)first, (int)first, (int)first, (int)first, (int)second,
@@ -146,9 +154,8 @@ INLINE void iq1_m(const uint8_t *b, codes16 *o, size_t row)
     const uint32_t d = (uint32_t)(fields >> 12 & 15) | (uint32_t)(fields >> 28 & 15) << 4 |
                        (uint32_t)(fields >> 44 & 15) << 8 | (uint32_t)(fields >> 60) << 12;
     o->d[row] = _cvtsh_ss((uint16_t)d) * 0.125f;
-    for (size_t s = 0; s < 16; s++)
-        o->scale[s][row] = odd((uint32_t)(fields >> (16 * (s / 4) + 3 * (s % 4))) & 7);
-    for (size_t j = 0; j < 4; j++) {
+    UNROLL for (size_t j = 0; j < 4; j++)
+    {
         const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 8 * j)));
         const __m256i nibbles = _mm256_srlv_epi32(_mm256_set1_epi32((int)nce_load_u32(b + 32 + 4 * j)),
                                                   _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
@@ -157,6 +164,53 @@ INLINE void iq1_m(const uint8_t *b, codes16 *o, size_t row)
         const __mmask8 down = _mm256_test_epi32_mask(nibbles, _mm256_set1_epi32(8));
         put_codes(o, row, 64 * j,
                   shifted(words8(nce_iq1_words, index), (uint64_t)_mm512_movepi8_mask(_mm512_movm_epi64(down))));
+    }
+}
+
+/* 2 s + 1 for the n_sub fields s of all rows: mask at bit (i % per_word) * step of word i / per_word from off on. */
+INLINE void odd_scales(codes16 *o, const uint8_t *w, size_t row_bytes, size_t off, int n_sub, int per_word, int step,
+                       int mask)
+{
+    __m512i word = _mm512_setzero_si512();
+    for (int i = 0; i < n_sub; i++) {
+        if (i % per_word == 0) {
+            uint32_t words[16] __attribute__((aligned(64)));
+            for (size_t row = 0; row < 16; row++)
+                memcpy(words + row, w + row * row_bytes + off + (size_t)(i / per_word) * 4, 4);
+            word = _mm512_load_si512(words);
+        }
+        const __m512i field = _mm512_and_si512(_mm512_srli_epi32(word, (unsigned)(i % per_word * step)), SET32(mask));
+        _mm512_store_si512(o->scale[i], _mm512_add_epi32(_mm512_add_epi32(field, field), SET32(1)));
+    }
+}
+INLINE void scales_in_rows(codes16 *o, const uint8_t *w, size_t row_bytes)
+{
+    (void)o, (void)w, (void)row_bytes;
+}
+INLINE void iq2_xs_scales(codes16 *o, const uint8_t *w, size_t s)
+{
+    odd_scales(o, w, s, 66, 16, 8, 4, 15);
+}
+INLINE void iq2_s_scales(codes16 *o, const uint8_t *w, size_t s)
+{
+    odd_scales(o, w, s, 74, 16, 8, 4, 15);
+}
+INLINE void iq3_s_scales(codes16 *o, const uint8_t *w, size_t s)
+{
+    odd_scales(o, w, s, 106, 8, 8, 4, 15);
+}
+/* Four of three bits in each 16. */
+INLINE void iq1_m_scales(codes16 *o, const uint8_t *w, size_t row_bytes)
+{
+    for (int i = 0; i < 4; i++) {
+        uint32_t fields[16] __attribute__((aligned(64)));
+        for (size_t row = 0; row < 16; row++)
+            fields[row] = nce_load_u16(w + row * row_bytes + 48 + 2 * (size_t)i);
+        const __m512i v = _mm512_load_si512(fields);
+        for (int j = 0; j < 4; j++) {
+            const __m512i field = _mm512_and_si512(_mm512_srli_epi32(v, (unsigned)(3 * j)), SET32(7));
+            _mm512_store_si512(o->scale[4 * i + j], _mm512_add_epi32(_mm512_add_epi32(field, field), SET32(1)));
+        }
     }
 }
 
@@ -169,25 +223,26 @@ INLINE void put_panel(const codes16 *o, size_t n_sub, uint8_t *p)
     for (size_t j = 0; j < 16; j++) {
         __m512i t[4];
         load_t(&r, 16 * j, t);
-        for (size_t i = 0; i < 4; i++)
+        UNROLL for (size_t i = 0; i < 4; i++)
             _mm512_store_si512(p + 64 * (1 + n_sub + 4 * j + i), _mm512_xor_si512(t[i], SET8(128)));
     }
 }
 
-#define EXPAND(name, bytes, n_sub)                                                                                     \
+#define EXPAND(name, bytes, n_sub, scales)                                                                             \
     void nce_expand_##name##_avx512(const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel)               \
     {                                                                                                                  \
         codes16 o;                                                                                                     \
         for (size_t b = 0; b < n_blocks; b++, w += bytes, panel += 64 * (1 + (n_sub) + 64)) {                          \
             for (size_t row = 0; row < 16; row++)                                                                      \
                 name(w + row * row_bytes, &o, row);                                                                    \
+            scales(&o, w, row_bytes);                                                                                  \
             put_panel(&o, n_sub, panel);                                                                               \
         }                                                                                                              \
     }
-EXPAND(iq2_xxs, 66, 8)
-EXPAND(iq2_xs, 74, 16)
-EXPAND(iq2_s, 82, 16)
-EXPAND(iq3_xxs, 98, 8)
-EXPAND(iq3_s, 110, 8)
-EXPAND(iq1_s, 50, 8)
-EXPAND(iq1_m, 56, 16)
+EXPAND(iq2_xxs, 66, 8, scales_in_rows)
+EXPAND(iq2_xs, 74, 16, iq2_xs_scales)
+EXPAND(iq2_s, 82, 16, iq2_s_scales)
+EXPAND(iq3_xxs, 98, 8, scales_in_rows)
+EXPAND(iq3_s, 110, 8, iq3_s_scales)
+EXPAND(iq1_s, 50, 8, scales_in_rows)
+EXPAND(iq1_m, 56, 16, iq1_m_scales)

@@ -48,7 +48,8 @@ INLINE void nibbles(const rows16 *r, uint8_t *p, bool has_min, bool five)
         put_ps(p, 1, _mm512_xor_ps(half_at(r, 2), _mm512_set1_ps(-0.0f)));
     if (five) high = words_at(r, at);
     load_t(r, at + (five ? 4 : 0), t);
-    for (int j = 0; j < 4; j++) {
+    UNROLL for (int j = 0; j < 4; j++)
+    {
         __m512i lo = lo4(t[j]), hi = hi4(t[j]);
         if (five) {
             lo = _mm512_or_si512(lo, _mm512_slli_epi16(and8(spread(high, 4 * j, 1), 1), 4));
@@ -63,10 +64,10 @@ INLINE void q8_1(const rows16 *r, uint8_t *p)
 {
     __m512i t[4];
     put_ps(p, 0, half_at(r, 0));
-    for (int h = 0; h < 2; h++) {
+    UNROLL for (int h = 0; h < 2; h++)
+    {
         load_t(r, 4 + 16 * (size_t)h, t);
-        for (int j = 0; j < 4; j++)
-            put(p, 1 + 4 * h + j, _mm512_xor_si512(t[j], SET8(128)));
+        UNROLL for (int j = 0; j < 4; j++) put(p, 1 + 4 * h + j, _mm512_xor_si512(t[j], SET8(128)));
     }
 }
 
@@ -92,7 +93,8 @@ INLINE void mxfp4(const rows16 *r, uint8_t *p)
     UNROLL for (size_t i = 0; i < 16; i++) e[i] = r->p[0][i * r->s];
     put_ps(p, 0, e8m0_half(_mm512_load_si512(e)));
     load_t(r, 1, t);
-    for (int j = 0; j < 4; j++) {
+    UNROLL for (int j = 0; j < 4; j++)
+    {
         put(p, 1 + j, _mm512_shuffle_epi8(fp4_table(), lo4(t[j])));
         put(p, 5 + j, _mm512_shuffle_epi8(fp4_table(), hi4(t[j])));
     }
@@ -113,12 +115,15 @@ INLINE __m512 ue4m3_half(__m512i x)
 INLINE void nvfp4(const rows16 *r, uint8_t *p)
 {
     const __m512i scales = words_at(r, 0);
-    for (int piece = 0; piece < 2; piece++, p += 64 * 10) {
+    UNROLL for (int piece = 0; piece < 2; piece++, p += 64 * 10)
+    {
         __m512i t[4];
         load_t(r, 4 + 16 * (size_t)piece, t);
-        for (int half = 0; half < 2; half++) {
+        UNROLL for (int half = 0; half < 2; half++)
+        {
             put_ps(p, half, ue4m3_half(byte_of(scales, 2 * piece + half)));
-            for (int j = 0; j < 2; j++) { /* 8 bytes of each 16 elements, the first 8 in the low halves */
+            UNROLL for (int j = 0; j < 2; j++)
+            { /* 8 bytes of each 16 elements, the first 8 in the low halves */
                 const __m512i v = t[2 * half + j];
                 put(p, 2 + 4 * half + j, _mm512_shuffle_epi8(fp4_table(), lo4(v)));
                 put(p, 4 + 4 * half + j, _mm512_shuffle_epi8(fp4_table(), hi4(v)));
@@ -133,7 +138,8 @@ INLINE void q1_0(const rows16 *r, uint8_t *p)
     __m512i t[4];
     const __m512 d = half_at(r, 0);
     load_t(r, 2, t);
-    for (int piece = 0; piece < 4; piece++, p += 64 * 9) {
+    UNROLL for (int piece = 0; piece < 4; piece++, p += 64 * 9)
+    {
         put_ps(p, 0, d);
         UNROLL for (int j = 0; j < 8; j++)
         {
@@ -149,7 +155,8 @@ INLINE void q2_0(const rows16 *r, uint8_t *p)
     __m512i t[4];
     const __m512 d = half_at(r, 0);
     load_t(r, 2, t);
-    for (int piece = 0; piece < 2; piece++, p += 64 * 9) {
+    UNROLL for (int piece = 0; piece < 2; piece++, p += 64 * 9)
+    {
         put_ps(p, 0, d);
         UNROLL for (int j = 0; j < 8; j++)
             put(p, 1 + j, _mm512_add_epi8(and8(spread(t[2 * piece + j / 4], 8 * (j % 4), 2), 3), SET8(127)));
@@ -162,10 +169,10 @@ INLINE void i2_s(const rows16 *r, uint8_t *p)
     __m512i t[8];
     load_t(r, 0, t);
     load_t(r, 16, t + 4);
-    for (int piece = 0; piece < 4; piece++, p += 64 * 9) {
+    UNROLL for (int piece = 0; piece < 4; piece++, p += 64 * 9)
+    {
         put_ps(p, 0, _mm512_set1_ps(1));
-        for (int j = 0; j < 8; j++)
-            put(p, 1 + j, _mm512_add_epi8(bits2(t[j], 6 - 2 * piece), SET8(127)));
+        UNROLL for (int j = 0; j < 8; j++) put(p, 1 + j, _mm512_add_epi8(bits2(t[j], 6 - 2 * piece), SET8(127)));
     }
 }
 
@@ -191,13 +198,12 @@ INLINE void tq1_0(const rows16 *r, uint8_t *p)
     put_ps(p, 0, half_hi(tail[3]));
     __m512i last = _mm512_or_si512(_mm512_srli_epi32(tail[2], 16), _mm512_slli_epi32(tail[3], 16));
     uint8_t *line = p + 64;
-    for (int k = 0; k < 5; k++)
-        for (int j = 0; j < 12; j++) {
-            put(line, j < 8 ? 8 * k + j : 40 + 4 * k + j - 8, digit(t[j]));
-            t[j] = times3(t[j]);
-        }
-    for (int k = 0; k < 4; k++, last = times3(last))
-        put(line, 60 + k, digit(last));
+    UNROLL for (int k = 0; k < 5; k++) UNROLL for (int j = 0; j < 12; j++)
+    {
+        put(line, j < 8 ? 8 * k + j : 40 + 4 * k + j - 8, digit(t[j]));
+        t[j] = times3(t[j]);
+    }
+    UNROLL for (int k = 0; k < 4; k++, last = times3(last)) put(line, 60 + k, digit(last));
 }
 
 #define EXPAND(name, bytes, step, call)                                                                                \
