@@ -22,7 +22,8 @@ static void use_template(nce_context *ctx, const char *source, size_t n, const c
     o.max_output = 1 << 20;
     const nce_status first = nce_template_render(t, messages, 2, &o, &text[0], &n_text[0]);
     const nce_status second = nce_template_render(t, messages, 2, &o, &text[1], &n_text[1]);
-    if (first != second || n_text[0] != n_text[1] || (first == NCE_OK && memcmp(text[0], text[1], n_text[0] + 1) != 0)) abort();
+    if (first != second || n_text[0] != n_text[1] || (first == NCE_OK && memcmp(text[0], text[1], n_text[0] + 1) != 0))
+        abort();
     nce_template_text_destroy(t, text[0]);
     nce_template_text_destroy(t, text[1]);
     nce_template_destroy(t);

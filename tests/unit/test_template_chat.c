@@ -3,8 +3,9 @@
 #include "src/core/session/chat_render.h"
 #include "src/core/model/model.h"
 
-static const char chatml[] = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
-                             "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+static const char chatml[] =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
 static nce_chat *chat_of(fixture *f, const char *name, const char *text)
 {

@@ -73,7 +73,8 @@ static const char *text_of(cases *c, jvalue v)
 }
 
 /* One case: the text must be the expected one, or both must refuse. */
-static bool check(cases *c, const char *name, const char *source, size_t n_source, jvalue conversation, jvalue one, const nce_template_options *o)
+static bool check(cases *c, const char *name, const char *source, size_t n_source, jvalue conversation, jvalue one,
+                  const nce_template_options *o)
 {
     nce_template_message messages[16] = {{0}};
     const size_t n = conversation.kind == J_LIST ? conversation.u.list->n : 0;
@@ -91,12 +92,16 @@ static bool check(cases *c, const char *name, const char *source, size_t n_sourc
     const jvalue expected = get(c, one, "expected");
     if (expected.kind == J_NONE) {
         good = status != NCE_OK;
-        if (!good) fprintf(stderr, "%s: not refused: %.100s\n", name, got);
-        else cr_expect_not_null(strstr(nce_context_error(c->j.ctx), "line "), "%s: %s", name, nce_context_error(c->j.ctx));
+        if (!good)
+            fprintf(stderr, "%s: not refused: %.100s\n", name, got);
+        else
+            cr_expect_not_null(strstr(nce_context_error(c->j.ctx), "line "), "%s: %s", name,
+                               nce_context_error(c->j.ctx));
     } else {
         good = status == NCE_OK && n_got == expected.n && memcmp(got, expected.u.s, n_got) == 0;
-        if (!good) fprintf(stderr, "%s\n--- got %s %s\n%s\n--- expected\n%.*s\n", name, nce_status_name(status), status ? nce_context_error(c->j.ctx) : "",
-                           got ? got : "", (int)expected.n, expected.u.s);
+        if (!good)
+            fprintf(stderr, "%s\n--- got %s %s\n%s\n--- expected\n%.*s\n", name, nce_status_name(status),
+                    status ? nce_context_error(c->j.ctx) : "", got ? got : "", (int)expected.n, expected.u.s);
     }
     nce_template_text_destroy(t, got);
     nce_template_destroy(t);
@@ -133,7 +138,8 @@ Test(template_families, conversations)
     for (size_t i = 0; i < all.u.list->n; i++) {
         nce_template_options o = NCE_TEMPLATE_OPTIONS_INIT;
         const jvalue one = all.u.list->items[i];
-        const char *family = text_of(&c, get(&c, one, "family")), *conversation = text_of(&c, get(&c, one, "conversation"));
+        const char *family = text_of(&c, get(&c, one, "family")),
+                   *conversation = text_of(&c, get(&c, one, "conversation"));
         char file[128], name[200];
         size_t n;
         snprintf(file, sizeof file, "families/%s.jinja", family);

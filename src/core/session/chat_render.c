@@ -46,7 +46,8 @@ static nce_status find_control(nce_context *ctx, const nce_tokenizer *t, const c
 /* text with a mark in every occurrence of piece; NULL: no memory. */
 static char *with_marks(nce_context *ctx, const char *text, const char *piece, size_t n_piece)
 {
-    const size_t n = strlen(text), head = nce_utf8_length((uint8_t)piece[0]) < n_piece ? nce_utf8_length((uint8_t)piece[0]) : 1;
+    const size_t n = strlen(text),
+                 head = nce_utf8_length((uint8_t)piece[0]) < n_piece ? nce_utf8_length((uint8_t)piece[0]) : 1;
     size_t count = 0, at = 0;
     for (const char *hit = text; (hit = memmem(hit, n - (size_t)(hit - text), piece, n_piece)) != NULL; hit += n_piece)
         count++;
@@ -79,7 +80,8 @@ static nce_status guard(nce_context *ctx, const nce_tokenizer *t, const char *te
         if (status == NCE_OK && token < 0) return NCE_OK;
         if (status == NCE_OK) status = nce_tokenizer_piece(t, token, NCE_DECODE_SPECIAL, &piece, &n_piece);
         if (status == NCE_OK && n_piece < 2)
-            status = nce_fail(ctx, NCE_ERR_UNSUPPORTED, "a message contains the control token %d, which cannot be cut", (int)token);
+            status = nce_fail(ctx, NCE_ERR_UNSUPPORTED, "a message contains the control token %d, which cannot be cut",
+                              (int)token);
         char *next = status == NCE_OK ? with_marks(ctx, *out != NULL ? *out : text, piece, n_piece) : NULL;
         if (status == NCE_OK && next == NULL) status = nce_fail_nomem(ctx, strlen(text));
         nce_free(ctx, *out);
@@ -91,7 +93,8 @@ static nce_status guard(nce_context *ctx, const nce_tokenizer *t, const char *te
     return nce_fail(ctx, NCE_ERR_LIMIT, "a message contains more than %d different control tokens", MAX_ROUNDS);
 }
 
-static nce_status encode_rendered(nce_context *ctx, const nce_tokenizer *t, const char *text, size_t n, bool marked, token_list *list)
+static nce_status encode_rendered(nce_context *ctx, const nce_tokenizer *t, const char *text, size_t n, bool marked,
+                                  token_list *list)
 {
     const int32_t bos = nce_tokenizer_bos(t);
     const char *piece = "";
@@ -100,7 +103,8 @@ static nce_status encode_rendered(nce_context *ctx, const nce_tokenizer *t, cons
     if (bos >= 0 && nce_tokenizer_adds_bos(t)) {
         status = nce_tokenizer_piece(t, bos, NCE_DECODE_SPECIAL, &piece, &n_piece);
         const bool written = n_piece > 0 && n >= n_piece && memcmp(text, piece, n_piece) == 0;
-        if (status == NCE_OK && !written) status = nce_grow(ctx, (void **)&list->ids, &list->capacity, 1, sizeof *list->ids);
+        if (status == NCE_OK && !written)
+            status = nce_grow(ctx, (void **)&list->ids, &list->capacity, 1, sizeof *list->ids);
         if (status == NCE_OK && !written) list->ids[list->n++] = bos;
     }
     while (status == NCE_OK && n > 0) {
@@ -122,8 +126,9 @@ static char *token_text(nce_context *ctx, const nce_tokenizer *t, int32_t token)
     return nce_strndup(ctx, piece, n);
 }
 
-nce_status nce_chat_render(nce_context *ctx, const nce_tokenizer *t, const nce_template *jinja, const nce_template_message *messages,
-                           size_t n_messages, const char *variables, int32_t **ids, size_t *n_ids)
+nce_status nce_chat_render(nce_context *ctx, const nce_tokenizer *t, const nce_template *jinja,
+                           const nce_template_message *messages, size_t n_messages, const char *variables,
+                           int32_t **ids, size_t *n_ids)
 {
     nce_template_options o = NCE_TEMPLATE_OPTIONS_INIT;
     token_list list = {0};
@@ -133,7 +138,9 @@ nce_status nce_chat_render(nce_context *ctx, const nce_tokenizer *t, const nce_t
     *ids = NULL, *n_ids = 0;
     nce_template_message *safe = nce_alloc_array(ctx, n_messages + 1, sizeof *safe);
     char **guarded = nce_alloc_array(ctx, n_messages + 1, sizeof *guarded);
-    nce_status status = safe == NULL || guarded == NULL || bos == NULL || eos == NULL ? nce_fail_nomem(ctx, n_messages * sizeof *safe) : NCE_OK;
+    nce_status status = safe == NULL || guarded == NULL || bos == NULL || eos == NULL
+                            ? nce_fail_nomem(ctx, n_messages * sizeof *safe)
+                            : NCE_OK;
     for (size_t i = 0; i < n_messages && status == NCE_OK; i++) {
         safe[i] = messages[i];
         status = guard(ctx, t, messages[i].content, &guarded[i]);
@@ -150,7 +157,9 @@ nce_status nce_chat_render(nce_context *ctx, const nce_tokenizer *t, const nce_t
     nce_free(ctx, safe);
     nce_free(ctx, bos);
     nce_free(ctx, eos);
-    if (status == NCE_OK) *ids = list.ids, *n_ids = list.n;
-    else nce_free(ctx, list.ids);
+    if (status == NCE_OK)
+        *ids = list.ids, *n_ids = list.n;
+    else
+        nce_free(ctx, list.ids);
     return status;
 }

@@ -45,7 +45,8 @@ jvalue nce_jinja_call_builtin(nce_jinja *j, const jbuiltin *b, const jargs *a)
         for (size_t i = 0; i < a->n_named; i++) {
             const int at = parameter_index(b->parameters, a->names[i]);
             if (at < 0 || jgiven(v[at]))
-                nce_jinja_fail(j, NCE_ERR_FORMAT, "%s has no argument '%.*s'", b->name, (int)a->names[i].n, a->names[i].u.s);
+                nce_jinja_fail(j, NCE_ERR_FORMAT, "%s has no argument '%.*s'", b->name, (int)a->names[i].n,
+                               a->names[i].u.s);
             v[at] = a->named[i];
         }
         bound = (jargs){.v = v, .n = n};
@@ -74,7 +75,10 @@ jvalue nce_jinja_call(nce_jinja *j, jvalue callee, const jargs *a)
 }
 
 /* ---- attributes ---- */
-static bool named(jstring name, const char *text) { return name.n == strlen(text) && memcmp(name.s, text, name.n) == 0; }
+static bool named(jstring name, const char *text)
+{
+    return name.n == strlen(text) && memcmp(name.s, text, name.n) == 0;
+}
 
 static jvalue loop_attribute(const jloop *l, jstring name)
 {
@@ -97,7 +101,8 @@ static jvalue loop_attribute(const jloop *l, jstring name)
 jvalue nce_jinja_attribute(nce_jinja *j, jvalue v, jstring name)
 {
     if (v.kind == J_UNDEFINED)
-        nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no '%.*s'", (int)v.n, v.u.s, (int)name.n, name.s);
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no '%.*s'", (int)v.n, v.u.s, (int)name.n,
+                       name.s);
     const jbuiltin *b = nce_jinja_find_method(v, name);
     if (b != NULL) {
         jmethod *m = nce_jinja_alloc(j, sizeof *m);
@@ -123,7 +128,8 @@ static jvalue item_at(nce_jinja *j, jvalue v, int64_t i)
 
 jvalue nce_jinja_item(nce_jinja *j, jvalue v, jvalue key)
 {
-    if (v.kind == J_UNDEFINED) nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no items", (int)v.n, v.u.s);
+    if (v.kind == J_UNDEFINED)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no items", (int)v.n, v.u.s);
     if (jis_map(v)) {
         const jvalue *found = nce_jinja_map_find(j, v.u.map, key);
         if (found != NULL) return *found;
@@ -146,8 +152,10 @@ static int64_t bound(nce_jinja *j, jvalue v, int64_t n, int64_t low, int64_t hig
 jvalue nce_jinja_slice(nce_jinja *j, jvalue v, jvalue from_v, jvalue to_v, jvalue step_v)
 {
     const int64_t step = step_v.kind == J_NONE ? 1 : nce_jinja_to_int(j, step_v, "a slice step");
-    if (v.kind == J_UNDEFINED) nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no slices", (int)v.n, v.u.s);
-    if (v.kind != J_STRING && !jis_list(v)) nce_jinja_fail(j, NCE_ERR_FORMAT, "%s has no slices", nce_jinja_kind_name(v));
+    if (v.kind == J_UNDEFINED)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no slices", (int)v.n, v.u.s);
+    if (v.kind != J_STRING && !jis_list(v))
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "%s has no slices", nce_jinja_kind_name(v));
     if (step == 0) nce_jinja_fail(j, NCE_ERR_FORMAT, "a slice step of 0");
     const bool text = v.kind == J_STRING, up = step > 0;
     const int64_t n = text ? (int64_t)nce_jinja_length(v.u.s, v.n) : (int64_t)v.u.list->n;
@@ -155,7 +163,8 @@ jvalue nce_jinja_slice(nce_jinja *j, jvalue v, jvalue from_v, jvalue to_v, jvalu
     const int64_t from = bound(j, from_v, n, low, high, up ? 0 : n - 1), to = bound(j, to_v, n, low, high, up ? n : -1);
     if (text && step == 1) {
         nce_jinja_burn(j, v.n / 64);
-        const size_t a = nce_jinja_char_at(v.u.s, v.n, (size_t)from), b = to > from ? nce_jinja_char_at(v.u.s, v.n, (size_t)to) : a;
+        const size_t a = nce_jinja_char_at(v.u.s, v.n, (size_t)from),
+                     b = to > from ? nce_jinja_char_at(v.u.s, v.n, (size_t)to) : a;
         return jtext(v.u.s + a, b - a);
     }
     const jlist *items = nce_jinja_iterate(j, v);
@@ -163,8 +172,10 @@ jvalue nce_jinja_slice(nce_jinja *j, jvalue v, jvalue from_v, jvalue to_v, jvalu
     const size_t start = j->n_out;
     for (int64_t i = from; up ? i < to : i > to;) {
         nce_jinja_burn(j, 1);
-        if (text) nce_jinja_print(j, items->items[i]);
-        else nce_jinja_list_add(j, out.u.list, items->items[i]);
+        if (text)
+            nce_jinja_print(j, items->items[i]);
+        else
+            nce_jinja_list_add(j, out.u.list, items->items[i]);
         if (__builtin_add_overflow(i, step, &i)) break;
     }
     if (text) return nce_jinja_capture(j, start);

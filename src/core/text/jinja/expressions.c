@@ -12,9 +12,13 @@ static _Noreturn void no_operator(nce_jinja *j, const char *op, jvalue a, jvalue
 }
 
 /* ---- arithmetic ---- */
-static const char *const op_names[] = {"+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "in", "not in"};
+static const char *const op_names[] = {
+    "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "in", "not in"};
 
-static int64_t as_int(jvalue v) { return v.kind == J_BOOL ? v.u.b : v.u.i; }
+static int64_t as_int(jvalue v)
+{
+    return v.kind == J_BOOL ? v.u.b : v.u.i;
+}
 
 static bool int_power(int64_t base, int64_t exponent, int64_t *out)
 {
@@ -30,12 +34,20 @@ static jvalue int_arithmetic(nce_jinja *j, joperator op, int64_t a, int64_t b)
 {
     int64_t r = 0;
     bool fits = true;
-    if ((op == OP_FLOORDIV || op == OP_MOD || op == OP_DIV) && b == 0) nce_jinja_fail(j, NCE_ERR_FORMAT, "division by zero");
+    if ((op == OP_FLOORDIV || op == OP_MOD || op == OP_DIV) && b == 0)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "division by zero");
     switch (op) {
-    case OP_ADD: fits = !__builtin_add_overflow(a, b, &r); break;
-    case OP_SUB: fits = !__builtin_sub_overflow(a, b, &r); break;
-    case OP_MUL: fits = !__builtin_mul_overflow(a, b, &r); break;
-    case OP_DIV: return jfloat((double)a / (double)b);
+    case OP_ADD:
+        fits = !__builtin_add_overflow(a, b, &r);
+        break;
+    case OP_SUB:
+        fits = !__builtin_sub_overflow(a, b, &r);
+        break;
+    case OP_MUL:
+        fits = !__builtin_mul_overflow(a, b, &r);
+        break;
+    case OP_DIV:
+        return jfloat((double)a / (double)b);
     case OP_FLOORDIV:
         fits = !(a == INT64_MIN && b == -1);
         if (fits) r = a / b - (a % b != 0 && (a < 0) != (b < 0));
@@ -54,18 +66,25 @@ static jvalue int_arithmetic(nce_jinja *j, joperator op, int64_t a, int64_t b)
 
 static jvalue float_arithmetic(nce_jinja *j, joperator op, double a, double b)
 {
-    if ((op == OP_FLOORDIV || op == OP_MOD || op == OP_DIV) && b == 0) nce_jinja_fail(j, NCE_ERR_FORMAT, "division by zero");
+    if ((op == OP_FLOORDIV || op == OP_MOD || op == OP_DIV) && b == 0)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "division by zero");
     switch (op) {
-    case OP_ADD: return jfloat(a + b);
-    case OP_SUB: return jfloat(a - b);
-    case OP_MUL: return jfloat(a * b);
-    case OP_DIV: return jfloat(a / b);
-    case OP_FLOORDIV: return jfloat(floor(a / b));
+    case OP_ADD:
+        return jfloat(a + b);
+    case OP_SUB:
+        return jfloat(a - b);
+    case OP_MUL:
+        return jfloat(a * b);
+    case OP_DIV:
+        return jfloat(a / b);
+    case OP_FLOORDIV:
+        return jfloat(floor(a / b));
     case OP_MOD: {
         const double r = fmod(a, b);
         return jfloat(r != 0 && (r < 0) != (b < 0) ? r + b : r);
     }
-    default: return jfloat(pow(a, b));
+    default:
+        return jfloat(pow(a, b));
     }
 }
 
@@ -122,13 +141,16 @@ static jvalue format_percent(nce_jinja *j, jvalue format, jvalue arguments)
 static jvalue binary(nce_jinja *j, joperator op, jvalue a, jvalue b)
 {
     if (jis_number(a) && jis_number(b)) {
-        if (a.kind == J_FLOAT || b.kind == J_FLOAT) return float_arithmetic(j, op, nce_jinja_to_float(a), nce_jinja_to_float(b));
+        if (a.kind == J_FLOAT || b.kind == J_FLOAT)
+            return float_arithmetic(j, op, nce_jinja_to_float(a), nce_jinja_to_float(b));
         return int_arithmetic(j, op, as_int(a), as_int(b));
     }
     if (op == OP_ADD && a.kind == J_STRING && b.kind == J_STRING) return join_text(j, a, b);
     if (op == OP_ADD && jis_list(a) && a.kind == b.kind) return join_lists(j, a, b);
-    if (op == OP_MUL && (a.kind == J_STRING || jis_list(a)) && (b.kind == J_INT || b.kind == J_BOOL)) return repeat(j, a, as_int(b));
-    if (op == OP_MUL && (b.kind == J_STRING || jis_list(b)) && (a.kind == J_INT || a.kind == J_BOOL)) return repeat(j, b, as_int(a));
+    if (op == OP_MUL && (a.kind == J_STRING || jis_list(a)) && (b.kind == J_INT || b.kind == J_BOOL))
+        return repeat(j, a, as_int(b));
+    if (op == OP_MUL && (b.kind == J_STRING || jis_list(b)) && (a.kind == J_INT || a.kind == J_BOOL))
+        return repeat(j, b, as_int(a));
     if (op == OP_MOD && a.kind == J_STRING) return format_percent(j, a, b);
     no_operator(j, op_names[op], a, b);
 }
@@ -145,7 +167,8 @@ static bool compare(nce_jinja *j, joperator op, jvalue a, jvalue b)
 {
     if (op == OP_EQ || op == OP_NE) return nce_jinja_equal(j, a, b) == (op == OP_EQ);
     if (op == OP_IN || op == OP_NOT_IN) return nce_jinja_contains(j, a, b) == (op == OP_IN);
-    const bool comparable = (jis_number(a) && jis_number(b)) || (a.kind == J_STRING && b.kind == J_STRING) || (jis_list(a) && a.kind == b.kind);
+    const bool comparable = (jis_number(a) && jis_number(b)) || (a.kind == J_STRING && b.kind == J_STRING) ||
+                            (jis_list(a) && a.kind == b.kind);
     if (!comparable) no_operator(j, op_names[op], a, b);
     const int order = nce_jinja_order(j, a, b);
     return op == OP_LT ? order < 0 : op == OP_LE ? order <= 0 : op == OP_GT ? order > 0 : order >= 0;
@@ -189,7 +212,8 @@ static jvalue eval_call(nce_jinja *j, const jnode *n)
     const jvalue callee = nce_jinja_eval(j, n->a);
     nce_jinja_eval_arguments(j, n->list, NULL, &a);
     j->line = n->line;
-    if (callee.kind == J_UNDEFINED) nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined and was called", (int)callee.n, callee.u.s);
+    if (callee.kind == J_UNDEFINED)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined and was called", (int)callee.n, callee.u.s);
     return nce_jinja_call(j, callee, &a);
 }
 
@@ -248,7 +272,8 @@ static jvalue eval_condition(nce_jinja *j, const jnode *n)
 static jvalue eval_slice(nce_jinja *j, const jnode *n)
 {
     const jvalue v = nce_jinja_eval(j, n->a), from = n->b != NULL ? nce_jinja_eval(j, n->b) : jnone(),
-                 to = n->c != NULL ? nce_jinja_eval(j, n->c) : jnone(), step = n->body != NULL ? nce_jinja_eval(j, n->body) : jnone();
+                 to = n->c != NULL ? nce_jinja_eval(j, n->c) : jnone(),
+                 step = n->body != NULL ? nce_jinja_eval(j, n->body) : jnone();
     return nce_jinja_slice(j, v, from, to, step);
 }
 
@@ -263,32 +288,49 @@ static jvalue eval_item(nce_jinja *j, const jnode *n)
 static jvalue eval_one(nce_jinja *j, const jnode *n)
 {
     switch (n->type) {
-    case N_CONST: return n->value;
-    case N_NAME: return nce_jinja_lookup(j, n->name);
+    case N_CONST:
+        return n->value;
+    case N_NAME:
+        return nce_jinja_lookup(j, n->name);
     case N_LIST:
-    case N_TUPLE: return eval_list(j, n);
-    case N_DICT: return eval_dict(j, n);
-    case N_ATTRIBUTE: return nce_jinja_attribute(j, nce_jinja_eval(j, n->a), n->name);
-    case N_ITEM: return eval_item(j, n);
-    case N_SLICE: return eval_slice(j, n);
-    case N_CALL: return eval_call(j, n);
+    case N_TUPLE:
+        return eval_list(j, n);
+    case N_DICT:
+        return eval_dict(j, n);
+    case N_ATTRIBUTE:
+        return nce_jinja_attribute(j, nce_jinja_eval(j, n->a), n->name);
+    case N_ITEM:
+        return eval_item(j, n);
+    case N_SLICE:
+        return eval_slice(j, n);
+    case N_CALL:
+        return eval_call(j, n);
     case N_FILTER:
-    case N_TEST: return eval_filter(j, n);
-    case N_NOT: return jbool(!nce_jinja_truth(nce_jinja_eval(j, n->a)));
-    case N_NEGATE: return negate(j, nce_jinja_eval(j, n->a));
-    case N_PLUS: return binary(j, OP_ADD, jint(0), nce_jinja_eval(j, n->a));
-    case N_CONCAT: return eval_concat(j, n);
-    case N_COMPARE: return eval_comparison(j, n);
+    case N_TEST:
+        return eval_filter(j, n);
+    case N_NOT:
+        return jbool(!nce_jinja_truth(nce_jinja_eval(j, n->a)));
+    case N_NEGATE:
+        return negate(j, nce_jinja_eval(j, n->a));
+    case N_PLUS:
+        return binary(j, OP_ADD, jint(0), nce_jinja_eval(j, n->a));
+    case N_CONCAT:
+        return eval_concat(j, n);
+    case N_COMPARE:
+        return eval_comparison(j, n);
     case N_AND:
-    case N_OR: return eval_chain(j, n);
-    case N_CONDITION: return eval_condition(j, n);
+    case N_OR:
+        return eval_chain(j, n);
+    case N_CONDITION:
+        return eval_condition(j, n);
     case N_BINARY: {
         const jvalue a = nce_jinja_eval(j, n->a);
         const jvalue b = nce_jinja_eval(j, n->b);
         j->line = n->line;
         return binary(j, (joperator)n->op, a, b);
     }
-    default: nce_jinja_fail(j, NCE_ERR_INTERNAL, "a statement where an expression belongs");
+    default:
+        nce_jinja_fail(j, NCE_ERR_INTERNAL, "a statement where an expression belongs");
     }
 }
 

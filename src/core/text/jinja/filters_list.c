@@ -56,7 +56,8 @@ jvalue nce_jinja_f_list(nce_jinja *j, const jargs *a)
 
 jvalue nce_jinja_f_reverse(nce_jinja *j, const jargs *a)
 {
-    const jvalue back = nce_jinja_slice(j, a->v[0].kind == J_STRING ? a->v[0] : nce_jinja_f_list(j, a), jnone(), jnone(), jint(-1));
+    const jvalue back =
+        nce_jinja_slice(j, a->v[0].kind == J_STRING ? a->v[0] : nce_jinja_f_list(j, a), jnone(), jnone(), jint(-1));
     return back;
 }
 
@@ -144,10 +145,22 @@ static jvalue choose(nce_jinja *j, const jargs *a, bool by_attribute, bool wante
     return out;
 }
 
-jvalue nce_jinja_f_select(nce_jinja *j, const jargs *a) { return choose(j, a, false, true); }
-jvalue nce_jinja_f_reject(nce_jinja *j, const jargs *a) { return choose(j, a, false, false); }
-jvalue nce_jinja_f_selectattr(nce_jinja *j, const jargs *a) { return choose(j, a, true, true); }
-jvalue nce_jinja_f_rejectattr(nce_jinja *j, const jargs *a) { return choose(j, a, true, false); }
+jvalue nce_jinja_f_select(nce_jinja *j, const jargs *a)
+{
+    return choose(j, a, false, true);
+}
+jvalue nce_jinja_f_reject(nce_jinja *j, const jargs *a)
+{
+    return choose(j, a, false, false);
+}
+jvalue nce_jinja_f_selectattr(nce_jinja *j, const jargs *a)
+{
+    return choose(j, a, true, true);
+}
+jvalue nce_jinja_f_rejectattr(nce_jinja *j, const jargs *a)
+{
+    return choose(j, a, true, false);
+}
 
 /* ---- order ---- */
 static jvalue sort_key(nce_jinja *j, jvalue v, jvalue attribute, jvalue case_sensitive)
@@ -226,8 +239,14 @@ static jvalue extreme(nce_jinja *j, const jargs *a, int sign)
     return l->items[best];
 }
 
-jvalue nce_jinja_f_max(nce_jinja *j, const jargs *a) { return extreme(j, a, 1); }
-jvalue nce_jinja_f_min(nce_jinja *j, const jargs *a) { return extreme(j, a, -1); }
+jvalue nce_jinja_f_max(nce_jinja *j, const jargs *a)
+{
+    return extreme(j, a, 1);
+}
+jvalue nce_jinja_f_min(nce_jinja *j, const jargs *a)
+{
+    return extreme(j, a, -1);
+}
 
 jvalue nce_jinja_f_sum(nce_jinja *j, const jargs *a)
 {
@@ -235,7 +254,8 @@ jvalue nce_jinja_f_sum(nce_jinja *j, const jargs *a)
     jvalue sum = jgiven(a->v[2]) ? a->v[2] : jint(0);
     for (size_t i = 0; i < l->n; i++) {
         const jvalue v = path(j, l->items[i], a->v[1]);
-        if (!jis_number(v) || !jis_number(sum)) nce_jinja_fail(j, NCE_ERR_FORMAT, "a sum over %s", nce_jinja_kind_name(v));
+        if (!jis_number(v) || !jis_number(sum))
+            nce_jinja_fail(j, NCE_ERR_FORMAT, "a sum over %s", nce_jinja_kind_name(v));
         if (v.kind == J_FLOAT || sum.kind == J_FLOAT) {
             sum = jfloat(nce_jinja_to_float(sum) + nce_jinja_to_float(v));
         } else {

@@ -6,7 +6,8 @@
 static jvalue g_raise_exception(nce_jinja *j, const jargs *a)
 {
     const jvalue text = nce_jinja_str(j, a->v[0]);
-    nce_jinja_fail(j, NCE_ERR_INVALID, "the template refuses the conversation: %.*s", (int)(text.n < 300 ? text.n : 300), text.u.s);
+    nce_jinja_fail(j, NCE_ERR_INVALID, "the template refuses the conversation: %.*s",
+                   (int)(text.n < 300 ? text.n : 300), text.u.s);
 }
 
 static jvalue g_namespace(nce_jinja *j, const jargs *a)
@@ -61,7 +62,9 @@ static date date_of(int64_t now)
     const int64_t era = (days >= 0 ? days : days - 146096) / 146097, of_era = days - era * 146097;
     const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     const int64_t of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
-    date d = {.year = year + era * 400 + (m >= 10), .month = (int)((m + 2) % 12), .day = (int)(of_year - (153 * m + 2) / 5) + 1};
+    date d = {.year = year + era * 400 + (m >= 10),
+              .month = (int)((m + 2) % 12),
+              .day = (int)(of_year - (153 * m + 2) / 5) + 1};
     static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     const bool leap = d.year % 4 == 0 && (d.year % 100 != 0 || d.year % 400 == 0);
     d.yearday = before[d.month] + d.day - 1 + (leap && d.month > 1);
@@ -73,30 +76,49 @@ static date date_of(int64_t now)
 /* One conversion of strftime, English names; padded false for "%-d".  Returns false if unknown. */
 static bool format_date(const date *d, char c, bool padded, char out[64])
 {
-    static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-                                         "November", "December"};
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
     static const char *const days[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
     const int hour12 = d->hour % 12 == 0 ? 12 : d->hour % 12, two = padded ? 2 : 1;
     switch (c) {
-    case 'Y': return snprintf(out, 64, "%04lld", (long long)d->year), true;
-    case 'y': return snprintf(out, 64, "%0*d", two, (int)(d->year % 100)), true;
-    case 'm': return snprintf(out, 64, "%0*d", two, d->month + 1), true;
-    case 'd': return snprintf(out, 64, "%0*d", two, d->day), true;
-    case 'e': return snprintf(out, 64, "%*d", two, d->day), true;
-    case 'H': return snprintf(out, 64, "%0*d", two, d->hour), true;
-    case 'I': return snprintf(out, 64, "%0*d", two, hour12), true;
-    case 'M': return snprintf(out, 64, "%0*d", two, d->minute), true;
-    case 'S': return snprintf(out, 64, "%0*d", two, d->second), true;
-    case 'j': return snprintf(out, 64, "%0*d", padded ? 3 : 1, d->yearday + 1), true;
-    case 'B': return snprintf(out, 64, "%s", months[d->month]), true;
-    case 'b': return snprintf(out, 64, "%.3s", months[d->month]), true;
-    case 'A': return snprintf(out, 64, "%s", days[d->weekday]), true;
-    case 'a': return snprintf(out, 64, "%.3s", days[d->weekday]), true;
-    case 'p': return snprintf(out, 64, "%s", d->hour < 12 ? "AM" : "PM"), true;
-    case 'F': return snprintf(out, 64, "%04lld-%02d-%02d", (long long)d->year, d->month + 1, d->day), true;
-    case 'T': return snprintf(out, 64, "%02d:%02d:%02d", d->hour, d->minute, d->second), true;
-    case '%': return snprintf(out, 64, "%%"), true;
-    default: return false;
+    case 'Y':
+        return snprintf(out, 64, "%04lld", (long long)d->year), true;
+    case 'y':
+        return snprintf(out, 64, "%0*d", two, (int)(d->year % 100)), true;
+    case 'm':
+        return snprintf(out, 64, "%0*d", two, d->month + 1), true;
+    case 'd':
+        return snprintf(out, 64, "%0*d", two, d->day), true;
+    case 'e':
+        return snprintf(out, 64, "%*d", two, d->day), true;
+    case 'H':
+        return snprintf(out, 64, "%0*d", two, d->hour), true;
+    case 'I':
+        return snprintf(out, 64, "%0*d", two, hour12), true;
+    case 'M':
+        return snprintf(out, 64, "%0*d", two, d->minute), true;
+    case 'S':
+        return snprintf(out, 64, "%0*d", two, d->second), true;
+    case 'j':
+        return snprintf(out, 64, "%0*d", padded ? 3 : 1, d->yearday + 1), true;
+    case 'B':
+        return snprintf(out, 64, "%s", months[d->month]), true;
+    case 'b':
+        return snprintf(out, 64, "%.3s", months[d->month]), true;
+    case 'A':
+        return snprintf(out, 64, "%s", days[d->weekday]), true;
+    case 'a':
+        return snprintf(out, 64, "%.3s", days[d->weekday]), true;
+    case 'p':
+        return snprintf(out, 64, "%s", d->hour < 12 ? "AM" : "PM"), true;
+    case 'F':
+        return snprintf(out, 64, "%04lld-%02d-%02d", (long long)d->year, d->month + 1, d->day), true;
+    case 'T':
+        return snprintf(out, 64, "%02d:%02d:%02d", d->hour, d->minute, d->second), true;
+    case '%':
+        return snprintf(out, 64, "%%"), true;
+    default:
+        return false;
     }
 }
 
@@ -114,7 +136,8 @@ static jvalue g_strftime_now(nce_jinja *j, const jargs *a)
         }
         const bool padded = f.s[++i] != '-';
         if (!padded && i + 1 < f.n) i++;
-        if (!format_date(&d, f.s[i], padded, text)) nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "strftime_now with '%%%c'", f.s[i]);
+        if (!format_date(&d, f.s[i], padded, text))
+            nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "strftime_now with '%%%c'", f.s[i]);
         nce_jinja_write(j, text, strlen(text));
     }
     return nce_jinja_capture(j, start);

@@ -140,16 +140,46 @@ void nce_jinja_write(nce_jinja *j, const char *s, size_t n);
 jvalue nce_jinja_capture(nce_jinja *j, size_t start);
 
 /* ---- making and reading values (value.c) ---- */
-static inline jvalue jnone(void) { return (jvalue){.kind = J_NONE}; }
-static inline jvalue jbool(bool b) { return (jvalue){.kind = J_BOOL, .u.b = b}; }
-static inline jvalue jint(int64_t i) { return (jvalue){.kind = J_INT, .u.i = i}; }
-static inline jvalue jfloat(double f) { return (jvalue){.kind = J_FLOAT, .u.f = f}; }
-static inline jvalue jtext(const char *s, size_t n) { return (jvalue){.kind = J_STRING, .u.s = s, .n = n}; }
-static inline jvalue jundefined(const char *s, size_t n) { return (jvalue){.kind = J_UNDEFINED, .u.s = s, .n = n}; }
-static inline bool jis_list(jvalue v) { return v.kind == J_LIST || v.kind == J_TUPLE; }
-static inline bool jis_map(jvalue v) { return v.kind == J_MAP || v.kind == J_NAMESPACE; }
-static inline bool jis_number(jvalue v) { return v.kind == J_INT || v.kind == J_FLOAT || v.kind == J_BOOL; }
-static inline bool jgiven(jvalue v) { return v.kind != J_MISSING; }
+static inline jvalue jnone(void)
+{
+    return (jvalue){.kind = J_NONE};
+}
+static inline jvalue jbool(bool b)
+{
+    return (jvalue){.kind = J_BOOL, .u.b = b};
+}
+static inline jvalue jint(int64_t i)
+{
+    return (jvalue){.kind = J_INT, .u.i = i};
+}
+static inline jvalue jfloat(double f)
+{
+    return (jvalue){.kind = J_FLOAT, .u.f = f};
+}
+static inline jvalue jtext(const char *s, size_t n)
+{
+    return (jvalue){.kind = J_STRING, .u.s = s, .n = n};
+}
+static inline jvalue jundefined(const char *s, size_t n)
+{
+    return (jvalue){.kind = J_UNDEFINED, .u.s = s, .n = n};
+}
+static inline bool jis_list(jvalue v)
+{
+    return v.kind == J_LIST || v.kind == J_TUPLE;
+}
+static inline bool jis_map(jvalue v)
+{
+    return v.kind == J_MAP || v.kind == J_NAMESPACE;
+}
+static inline bool jis_number(jvalue v)
+{
+    return v.kind == J_INT || v.kind == J_FLOAT || v.kind == J_BOOL;
+}
+static inline bool jgiven(jvalue v)
+{
+    return v.kind != J_MISSING;
+}
 jvalue nce_jinja_string(const char *terminated);
 jvalue nce_jinja_copy(nce_jinja *j, const char *s, size_t n);
 jvalue nce_jinja_list(nce_jinja *j, size_t capacity);
@@ -166,14 +196,14 @@ int nce_jinja_order(nce_jinja *j, jvalue a, jvalue b); /* <0, 0, >0; fails on ki
 bool nce_jinja_contains(nce_jinja *j, jvalue needle, jvalue hay);
 const jlist *nce_jinja_iterate(nce_jinja *j, jvalue v); /* the items a for loop sees */
 int64_t nce_jinja_to_int(nce_jinja *j, jvalue v, const char *what);
-double nce_jinja_to_float(jvalue v); /* of a number */
+double nce_jinja_to_float(jvalue v);                                 /* of a number */
 jstring nce_jinja_to_text(nce_jinja *j, jvalue v, const char *what); /* fails unless a string */
 
 /* ---- text (string.c): lengths and positions are in code points ---- */
 size_t nce_jinja_length(const char *s, size_t n);
 jvalue nce_jinja_replace(nce_jinja *j, jstring s, jstring from, jstring to, int64_t most); /* most < 0: all */
 jvalue nce_jinja_split(nce_jinja *j, jstring s, const jstring *by, int64_t most);          /* by NULL: white space */
-size_t nce_jinja_char_at(const char *s, size_t n, size_t i); /* byte offset of the i-th character, n at the end */
+size_t nce_jinja_char_at(const char *s, size_t n, size_t i);       /* byte offset of the i-th character, n at the end */
 bool nce_jinja_is_space(const char *s, size_t n, size_t *n_bytes); /* does s begin with white space? */
 jstring nce_jinja_strip(jstring s, bool left, bool right, const jstring *chars); /* chars NULL: white space */
 /* J_TITLE: a letter after no letter is upper case (str.title); J_WORDS: one after a blank or bracket (the filter). */
@@ -181,7 +211,7 @@ typedef enum jcase { J_LOWER, J_UPPER, J_TITLE, J_WORDS, J_CAPITALIZE } jcase;
 jvalue nce_jinja_recase(nce_jinja *j, jstring s, jcase to);
 
 /* ---- printing (print.c) and JSON (json.c, json_write.c) ---- */
-void nce_jinja_print(nce_jinja *j, jvalue v); /* as {{ v }} shows it */
+void nce_jinja_print(nce_jinja *j, jvalue v);        /* as {{ v }} shows it */
 void nce_jinja_print_quoted(nce_jinja *j, jvalue v); /* as it stands inside a printed list */
 jvalue nce_jinja_str(nce_jinja *j, jvalue v);
 size_t nce_jinja_format_float(double f, char out[32]);
@@ -209,13 +239,57 @@ jvalue nce_jinja_slice(nce_jinja *j, jvalue v, jvalue from, jvalue to, jvalue st
 
 /* ---- the tree ---- */
 typedef enum jtype {
-    N_CONST, N_NAME, N_LIST, N_TUPLE, N_DICT, N_ATTRIBUTE, N_ITEM, N_SLICE, N_CALL, N_FILTER, N_TEST, N_NOT, N_NEGATE, N_PLUS,
-    N_BINARY, N_CONCAT, N_COMPARE, N_AND, N_OR, N_CONDITION,
+    N_CONST,
+    N_NAME,
+    N_LIST,
+    N_TUPLE,
+    N_DICT,
+    N_ATTRIBUTE,
+    N_ITEM,
+    N_SLICE,
+    N_CALL,
+    N_FILTER,
+    N_TEST,
+    N_NOT,
+    N_NEGATE,
+    N_PLUS,
+    N_BINARY,
+    N_CONCAT,
+    N_COMPARE,
+    N_AND,
+    N_OR,
+    N_CONDITION,
     N_ARGUMENT, /* of a call, entry of a dict, parameter of a macro: name, a (key or value), b */
-    N_DATA, N_PRINT, N_IF, N_FOR, N_SET, N_SET_BLOCK, N_MACRO, N_CALL_BLOCK, N_FILTER_BLOCK, N_WITH, N_BREAK, N_CONTINUE, N_BLOCK
+    N_DATA,
+    N_PRINT,
+    N_IF,
+    N_FOR,
+    N_SET,
+    N_SET_BLOCK,
+    N_MACRO,
+    N_CALL_BLOCK,
+    N_FILTER_BLOCK,
+    N_WITH,
+    N_BREAK,
+    N_CONTINUE,
+    N_BLOCK
 } jtype;
 typedef enum joperator {
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOT_IN
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_FLOORDIV,
+    OP_MOD,
+    OP_POW,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
+    OP_IN,
+    OP_NOT_IN
 } joperator;
 
 struct jnode {
@@ -224,13 +298,25 @@ struct jnode {
     jstring name;
     jvalue value;
     jnode *a, *b, *c;
-    jnode *list;  /* elements, arguments, parameters, branches: linked by next */
+    jnode *list; /* elements, arguments, parameters, branches: linked by next */
     jnode *body, *otherwise;
     jnode *next;
     const jbuiltin *builtin; /* N_FILTER, N_TEST */
 };
 
-typedef enum jtoken_type { T_END, T_DATA, T_PRINT, T_PRINT_END, T_BLOCK, T_BLOCK_END, T_NAME, T_STRING, T_INT, T_FLOAT, T_OPERATOR } jtoken_type;
+typedef enum jtoken_type {
+    T_END,
+    T_DATA,
+    T_PRINT,
+    T_PRINT_END,
+    T_BLOCK,
+    T_BLOCK_END,
+    T_NAME,
+    T_STRING,
+    T_INT,
+    T_FLOAT,
+    T_OPERATOR
+} jtoken_type;
 typedef struct jtoken {
     jtoken_type type;
     uint32_t line;
@@ -254,7 +340,7 @@ jnode *nce_jinja_parse_filters(jparser *p, jnode *n); /* | name(...) and is name
 jnode *nce_jinja_parse_filter(jparser *p, jnode *of); /* name(...) */
 jnode *nce_jinja_parse_arguments(jparser *p);         /* after the opening bracket, through the closing one */
 jnode *nce_jinja_node(jparser *p, jtype type);
-bool nce_jinja_see(const jparser *p, const char *op);    /* is the token this operator? */
+bool nce_jinja_see(const jparser *p, const char *op); /* is the token this operator? */
 bool nce_jinja_take(jparser *p, const char *op);
 void nce_jinja_expect(jparser *p, const char *op);
 bool nce_jinja_see_name(const jparser *p, const char *name);

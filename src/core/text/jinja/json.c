@@ -43,7 +43,10 @@ static bool take(reader *r, const char *text)
     return true;
 }
 
-static bool digit(const reader *r, size_t at) { return at < r->n && r->s[at] >= '0' && r->s[at] <= '9'; }
+static bool digit(const reader *r, size_t at)
+{
+    return at < r->n && r->s[at] >= '0' && r->s[at] <= '9';
+}
 
 static jvalue read_number(reader *r)
 {
@@ -108,8 +111,10 @@ static size_t read_escape(reader *r, char *out)
         const size_t back = r->at;
         r->at += 2;
         const uint32_t low = read_hex(r);
-        if (low >= 0xDC00 && low < 0xE000) u = 0x10000 + ((u - 0xD800) << 10) + (low - 0xDC00);
-        else r->at = back;
+        if (low >= 0xDC00 && low < 0xE000)
+            u = 0x10000 + ((u - 0xD800) << 10) + (low - 0xDC00);
+        else
+            r->at = back;
     }
     return nce_utf8_encode(u, out);
 }
@@ -125,8 +130,10 @@ static jvalue read_text(reader *r)
         const char c = r->s[r->at];
         if ((unsigned char)c < 0x20) return mistake(r, "a control character in a string");
         r->at++;
-        if (c == '\\') n += read_escape(r, text + n);
-        else text[n++] = c;
+        if (c == '\\')
+            n += read_escape(r, text + n);
+        else
+            text[n++] = c;
     }
     r->at = end + 1;
     return jtext(text, n);

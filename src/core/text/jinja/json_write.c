@@ -5,16 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put(nce_jinja *j, const char *s) { nce_jinja_write(j, s, strlen(s)); }
+static void put(nce_jinja *j, const char *s)
+{
+    nce_jinja_write(j, s, strlen(s));
+}
 
 static void write_escape(nce_jinja *j, uint32_t c)
 {
     static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
     char text[16];
     const char *known = c != 0 && c < 0x80 ? strchr(from, (int)c) : NULL;
-    if (known != NULL) snprintf(text, sizeof text, "\\%c", to[known - from]);
-    else if (c < 0x10000) snprintf(text, sizeof text, "\\u%04x", c);
-    else snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
+    if (known != NULL)
+        snprintf(text, sizeof text, "\\%c", to[known - from]);
+    else if (c < 0x10000)
+        snprintf(text, sizeof text, "\\u%04x", c);
+    else
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
     put(j, text);
 }
 
@@ -100,21 +106,40 @@ static void write_value(nce_jinja *j, jvalue v, const jjson_style *style, int64_
     nce_jinja_enter(j);
     nce_jinja_burn(j, 1);
     switch ((jkind)v.kind) {
-    case J_NONE: put(j, "null"); break;
-    case J_BOOL: put(j, v.u.b ? "true" : "false"); break;
-    case J_FLOAT:
-        if (isnan(v.u.f)) put(j, "NaN");
-        else if (isinf(v.u.f)) put(j, v.u.f > 0 ? "Infinity" : "-Infinity");
-        else nce_jinja_print(j, v);
+    case J_NONE:
+        put(j, "null");
         break;
-    case J_INT: nce_jinja_print(j, v); break;
-    case J_STRING: write_text(j, v.u.s, v.n, style->ascii); break;
+    case J_BOOL:
+        put(j, v.u.b ? "true" : "false");
+        break;
+    case J_FLOAT:
+        if (isnan(v.u.f))
+            put(j, "NaN");
+        else if (isinf(v.u.f))
+            put(j, v.u.f > 0 ? "Infinity" : "-Infinity");
+        else
+            nce_jinja_print(j, v);
+        break;
+    case J_INT:
+        nce_jinja_print(j, v);
+        break;
+    case J_STRING:
+        write_text(j, v.u.s, v.n, style->ascii);
+        break;
     case J_LIST:
-    case J_TUPLE: write_list(j, v.u.list, style, level); break;
-    case J_MAP: write_map(j, *v.u.map, style, level); break;
-    default: nce_jinja_fail(j, NCE_ERR_FORMAT, "%s cannot be written as JSON", nce_jinja_kind_name(v));
+    case J_TUPLE:
+        write_list(j, v.u.list, style, level);
+        break;
+    case J_MAP:
+        write_map(j, *v.u.map, style, level);
+        break;
+    default:
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "%s cannot be written as JSON", nce_jinja_kind_name(v));
     }
     j->depth--;
 }
 
-void nce_jinja_write_json(nce_jinja *j, jvalue v, const jjson_style *style) { write_value(j, v, style, 0); }
+void nce_jinja_write_json(nce_jinja *j, jvalue v, const jjson_style *style)
+{
+    write_value(j, v, style, 0);
+}

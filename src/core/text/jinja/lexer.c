@@ -76,8 +76,10 @@ static void emit_data(lexer *x, size_t end, char sign, bool is_print)
 static void end_tag(lexer *x, size_t at, char sign, bool is_print)
 {
     size_t to = at + 2;
-    if (sign == '-') to = skip_space(x, to);
-    else if (sign != '+' && !is_print && to < x->n && x->s[to] == '\n') to++;
+    if (sign == '-')
+        to = skip_space(x, to);
+    else if (sign != '+' && !is_print && to < x->n && x->s[to] == '\n')
+        to++;
     skip(x, to);
     x->line_starts = x->s[to - 1] == '\n';
 }
@@ -123,7 +125,10 @@ static bool lex_raw(lexer *x, size_t at)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* One escape of a string, after the backslash at s[i]; returns the bytes read. */
@@ -141,7 +146,8 @@ static size_t unescape(lexer *x, const char *s, size_t n, char *out, size_t *n_o
     }
     if (digits > 0) {
         for (; i <= digits; i++) {
-            if (i >= n || hex_digit(s[i]) < 0) nce_jinja_fail(x->j, NCE_ERR_FORMAT, "a string with a bad \\%c escape", s[0]);
+            if (i >= n || hex_digit(s[i]) < 0)
+                nce_jinja_fail(x->j, NCE_ERR_FORMAT, "a string with a bad \\%c escape", s[0]);
             c = c << 4 | (uint32_t)hex_digit(s[i]);
         }
     } else if (s[0] >= '0' && s[0] <= '7') {
@@ -164,20 +170,29 @@ static void lex_string(lexer *x)
     if (end >= x->n) nce_jinja_fail(x->j, NCE_ERR_FORMAT, "a string without end");
     char *text = nce_jinja_alloc(x->j, end - x->at); /* escapes are never shorter than what they stand for */
     for (size_t i = x->at + 1; i < end;) {
-        if (x->s[i] == '\\') i += 1 + unescape(x, x->s + i + 1, end - i - 1, text, &n);
-        else text[n++] = x->s[i++];
+        if (x->s[i] == '\\')
+            i += 1 + unescape(x, x->s + i + 1, end - i - 1, text, &n);
+        else
+            text[n++] = x->s[i++];
     }
     emit(x, T_STRING, text, n);
     skip(x, end + 1);
 }
 
-static bool is_digit(const lexer *x, size_t at) { return at < x->n && x->s[at] >= '0' && x->s[at] <= '9'; }
+static bool is_digit(const lexer *x, size_t at)
+{
+    return at < x->n && x->s[at] >= '0' && x->s[at] <= '9';
+}
 
-static bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80; }
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
+}
 
 static void lex_number(lexer *x)
 {
-    const bool after_dot = x->n_tokens > 0 && x->tokens[x->n_tokens - 1].type == T_OPERATOR && x->tokens[x->n_tokens - 1].text.s[0] == '.';
+    const bool after_dot =
+        x->n_tokens > 0 && x->tokens[x->n_tokens - 1].type == T_OPERATOR && x->tokens[x->n_tokens - 1].text.s[0] == '.';
     size_t end = x->at;
     jtoken_type type = T_INT;
     while (is_digit(x, end) || (end < x->n && x->s[end] == '_' && is_digit(x, end + 1)))
@@ -251,7 +266,8 @@ const jtoken *nce_jinja_lex(nce_jinja *j, const char *text, size_t n)
     normalize(&x, text, n);
     while (x.at < x.n) {
         size_t tag = x.at;
-        while (tag < x.n && !(x.s[tag] == '{' && tag + 1 < x.n && strchr("{%#", x.s[tag + 1]) != NULL && x.s[tag + 1] != '\0'))
+        while (tag < x.n &&
+               !(x.s[tag] == '{' && tag + 1 < x.n && strchr("{%#", x.s[tag + 1]) != NULL && x.s[tag + 1] != '\0'))
             tag++;
         if (tag >= x.n) {
             emit(&x, T_DATA, x.s + x.at, x.n - x.at);

@@ -4,9 +4,15 @@
 #include "src/core/text/unicode.h"
 #include <string.h>
 
-static jstring self(const jargs *a) { return (jstring){a->v[0].u.s, a->v[0].n}; }
+static jstring self(const jargs *a)
+{
+    return (jstring){a->v[0].u.s, a->v[0].n};
+}
 
-static bool absent(jvalue v) { return !jgiven(v) || v.kind == J_NONE; }
+static bool absent(jvalue v)
+{
+    return !jgiven(v) || v.kind == J_NONE;
+}
 
 /* ---- strings ---- */
 static jvalue strip(nce_jinja *j, const jargs *a, bool left, bool right)
@@ -17,18 +23,40 @@ static jvalue strip(nce_jinja *j, const jargs *a, bool left, bool right)
     return jtext(s.s, s.n);
 }
 
-static jvalue m_strip(nce_jinja *j, const jargs *a) { return strip(j, a, true, true); }
-static jvalue m_lstrip(nce_jinja *j, const jargs *a) { return strip(j, a, true, false); }
-static jvalue m_rstrip(nce_jinja *j, const jargs *a) { return strip(j, a, false, true); }
-static jvalue m_upper(nce_jinja *j, const jargs *a) { return nce_jinja_recase(j, self(a), J_UPPER); }
-static jvalue m_lower(nce_jinja *j, const jargs *a) { return nce_jinja_recase(j, self(a), J_LOWER); }
-static jvalue m_title(nce_jinja *j, const jargs *a) { return nce_jinja_recase(j, self(a), J_TITLE); }
-static jvalue m_capitalize(nce_jinja *j, const jargs *a) { return nce_jinja_recase(j, self(a), J_CAPITALIZE); }
+static jvalue m_strip(nce_jinja *j, const jargs *a)
+{
+    return strip(j, a, true, true);
+}
+static jvalue m_lstrip(nce_jinja *j, const jargs *a)
+{
+    return strip(j, a, true, false);
+}
+static jvalue m_rstrip(nce_jinja *j, const jargs *a)
+{
+    return strip(j, a, false, true);
+}
+static jvalue m_upper(nce_jinja *j, const jargs *a)
+{
+    return nce_jinja_recase(j, self(a), J_UPPER);
+}
+static jvalue m_lower(nce_jinja *j, const jargs *a)
+{
+    return nce_jinja_recase(j, self(a), J_LOWER);
+}
+static jvalue m_title(nce_jinja *j, const jargs *a)
+{
+    return nce_jinja_recase(j, self(a), J_TITLE);
+}
+static jvalue m_capitalize(nce_jinja *j, const jargs *a)
+{
+    return nce_jinja_recase(j, self(a), J_CAPITALIZE);
+}
 
 static jvalue m_split(nce_jinja *j, const jargs *a)
 {
     const jstring by = absent(a->v[1]) ? (jstring){NULL, 0} : nce_jinja_to_text(j, a->v[1], "split's separator");
-    return nce_jinja_split(j, self(a), absent(a->v[1]) ? NULL : &by, jgiven(a->v[2]) ? nce_jinja_to_int(j, a->v[2], "split's count") : -1);
+    return nce_jinja_split(j, self(a), absent(a->v[1]) ? NULL : &by,
+                           jgiven(a->v[2]) ? nce_jinja_to_int(j, a->v[2], "split's count") : -1);
 }
 
 /* From the right: split wholly, then join what was too much. */
@@ -60,26 +88,35 @@ static jvalue m_splitlines(nce_jinja *j, const jargs *a)
 static jvalue m_replace(nce_jinja *j, const jargs *a)
 {
     const int64_t most = jgiven(a->v[3]) ? nce_jinja_to_int(j, a->v[3], "replace's count") : -1;
-    return nce_jinja_replace(j, self(a), nce_jinja_to_text(j, a->v[1], "what to replace"), nce_jinja_to_text(j, a->v[2], "the replacement"), most);
+    return nce_jinja_replace(j, self(a), nce_jinja_to_text(j, a->v[1], "what to replace"),
+                             nce_jinja_to_text(j, a->v[2], "the replacement"), most);
 }
 
 static bool has_end(jstring s, jvalue end, bool front)
 {
-    return end.kind == J_STRING && s.n >= end.n && (end.n == 0 || memcmp(front ? s.s : s.s + s.n - end.n, end.u.s, end.n) == 0);
+    return end.kind == J_STRING && s.n >= end.n &&
+           (end.n == 0 || memcmp(front ? s.s : s.s + s.n - end.n, end.u.s, end.n) == 0);
 }
 
 static jvalue any_end(nce_jinja *j, const jargs *a, bool front)
 {
     const jvalue end = a->v[1];
-    if (end.kind != J_STRING && end.kind != J_TUPLE) nce_jinja_fail(j, NCE_ERR_FORMAT, "startswith or endswith of %s", nce_jinja_kind_name(end));
+    if (end.kind != J_STRING && end.kind != J_TUPLE)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "startswith or endswith of %s", nce_jinja_kind_name(end));
     bool yes = has_end(self(a), end, front);
     for (size_t i = 0; end.kind == J_TUPLE && i < end.u.list->n && !yes; i++)
         yes = has_end(self(a), end.u.list->items[i], front);
     return jbool(yes);
 }
 
-static jvalue m_startswith(nce_jinja *j, const jargs *a) { return any_end(j, a, true); }
-static jvalue m_endswith(nce_jinja *j, const jargs *a) { return any_end(j, a, false); }
+static jvalue m_startswith(nce_jinja *j, const jargs *a)
+{
+    return any_end(j, a, true);
+}
+static jvalue m_endswith(nce_jinja *j, const jargs *a)
+{
+    return any_end(j, a, false);
+}
 
 static jvalue m_removeprefix(nce_jinja *j, const jargs *a)
 {
@@ -107,7 +144,8 @@ static jvalue m_rfind(nce_jinja *j, const jargs *a)
     const jstring s = self(a), what = nce_jinja_to_text(j, a->v[1], "what to find");
     nce_jinja_burn(j, s.n / 16);
     for (size_t at = s.n + 1; at-- > 0;)
-        if (s.n - at >= what.n && (what.n == 0 || memcmp(s.s + at, what.s, what.n) == 0)) return jint((int64_t)nce_jinja_length(s.s, at));
+        if (s.n - at >= what.n && (what.n == 0 || memcmp(s.s + at, what.s, what.n) == 0))
+            return jint((int64_t)nce_jinja_length(s.s, at));
     return jint(-1);
 }
 
@@ -141,10 +179,22 @@ static jvalue all_of(nce_jinja *j, const jargs *a, uint32_t classes)
     return jbool(yes);
 }
 
-static jvalue m_isdigit(nce_jinja *j, const jargs *a) { return all_of(j, a, NCE_CLASS_ND); }
-static jvalue m_isalpha(nce_jinja *j, const jargs *a) { return all_of(j, a, NCE_CLASS_L); }
-static jvalue m_isalnum(nce_jinja *j, const jargs *a) { return all_of(j, a, NCE_CLASS_L | NCE_CLASS_N); }
-static jvalue m_isspace(nce_jinja *j, const jargs *a) { return all_of(j, a, NCE_CLASS_WS); }
+static jvalue m_isdigit(nce_jinja *j, const jargs *a)
+{
+    return all_of(j, a, NCE_CLASS_ND);
+}
+static jvalue m_isalpha(nce_jinja *j, const jargs *a)
+{
+    return all_of(j, a, NCE_CLASS_L);
+}
+static jvalue m_isalnum(nce_jinja *j, const jargs *a)
+{
+    return all_of(j, a, NCE_CLASS_L | NCE_CLASS_N);
+}
+static jvalue m_isspace(nce_jinja *j, const jargs *a)
+{
+    return all_of(j, a, NCE_CLASS_WS);
+}
 
 static jvalue in_case(nce_jinja *j, const jargs *a, jcase c, jcase other)
 {
@@ -152,8 +202,14 @@ static jvalue in_case(nce_jinja *j, const jargs *a, jcase c, jcase other)
     return jbool(same && !nce_jinja_equal(j, a->v[0], nce_jinja_recase(j, self(a), other)));
 }
 
-static jvalue m_isupper(nce_jinja *j, const jargs *a) { return in_case(j, a, J_UPPER, J_LOWER); }
-static jvalue m_islower(nce_jinja *j, const jargs *a) { return in_case(j, a, J_LOWER, J_UPPER); }
+static jvalue m_isupper(nce_jinja *j, const jargs *a)
+{
+    return in_case(j, a, J_UPPER, J_LOWER);
+}
+static jvalue m_islower(nce_jinja *j, const jargs *a)
+{
+    return in_case(j, a, J_LOWER, J_UPPER);
+}
 
 static jvalue format_field(nce_jinja *j, const jargs *a, jstring name, size_t *next)
 {
@@ -161,7 +217,8 @@ static jvalue format_field(nce_jinja *j, const jargs *a, jstring name, size_t *n
     for (size_t k = 0; k < a->n_named; k++)
         if (a->names[k].n == name.n && name.n > 0 && memcmp(a->names[k].u.s, name.s, name.n) == 0) return a->named[k];
     for (size_t i = 0; i < name.n; i++) {
-        if (name.s[i] < '0' || name.s[i] > '9' || name.n > 4) nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "the format field '{%.*s}'", (int)name.n, name.s);
+        if (name.s[i] < '0' || name.s[i] > '9' || name.n > 4)
+            nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "the format field '{%.*s}'", (int)name.n, name.s);
         index = index * 10 + (size_t)(name.s[i] - '0');
     }
     if (name.n == 0) index = (*next)++;
@@ -177,7 +234,8 @@ static jvalue m_format(nce_jinja *j, const jargs *a)
     size_t next = 0;
     for (size_t i = 0; i < s.n; i++) {
         const bool brace = s.s[i] == '{' || s.s[i] == '}';
-        if (brace && i + 1 < s.n && s.s[i + 1] == s.s[i]) i++;
+        if (brace && i + 1 < s.n && s.s[i + 1] == s.s[i])
+            i++;
         else if (brace) {
             const char *end = s.s[i] == '{' ? memchr(s.s + i, '}', s.n - i) : NULL;
             if (end == NULL) nce_jinja_fail(j, NCE_ERR_FORMAT, "a format with a single brace");
@@ -198,7 +256,10 @@ static jvalue m_get(nce_jinja *j, const jargs *a)
     return v != NULL ? *v : jgiven(a->v[2]) ? a->v[2] : jnone();
 }
 
-static jvalue m_keys(nce_jinja *j, const jargs *a) { return nce_jinja_f_list(j, a); }
+static jvalue m_keys(nce_jinja *j, const jargs *a)
+{
+    return nce_jinja_f_list(j, a);
+}
 
 static jvalue m_values(nce_jinja *j, const jargs *a)
 {
@@ -239,22 +300,40 @@ static jvalue m_changed(nce_jinja *j, const jargs *a)
     return jbool(changed);
 }
 
-static const jbuiltin string_methods[] = {
-    {"capitalize", m_capitalize, "self"}, {"count", m_count, "self sub"}, {"endswith", m_endswith, "self suffix"}, {"find", m_find, "self sub"},
-    {"format", m_format, NULL}, {"isalnum", m_isalnum, "self"}, {"isalpha", m_isalpha, "self"}, {"isdigit", m_isdigit, "self"},
-    {"islower", m_islower, "self"}, {"isspace", m_isspace, "self"}, {"isupper", m_isupper, "self"}, {"join", m_join, "self iterable"},
-    {"lower", m_lower, "self"}, {"lstrip", m_lstrip, "self chars"}, {"removeprefix", m_removeprefix, "self prefix"},
-    {"removesuffix", m_removesuffix, "self suffix"}, {"replace", m_replace, "self old new count"}, {"rfind", m_rfind, "self sub"},
-    {"rsplit", m_rsplit, "self sep maxsplit"}, {"rstrip", m_rstrip, "self chars"}, {"split", m_split, "self sep maxsplit"},
-    {"splitlines", m_splitlines, "self"}, {"startswith", m_startswith, "self prefix"}, {"strip", m_strip, "self chars"},
-    {"title", m_title, "self"}, {"upper", m_upper, "self"}};
-static const jbuiltin map_methods[] = {
-    {"clear", m_refused, NULL}, {"copy", m_copy, "self"}, {"get", m_get, "self key default"}, {"items", nce_jinja_f_items, "self"},
-    {"keys", m_keys, "self"}, {"pop", m_refused, NULL}, {"popitem", m_refused, NULL}, {"setdefault", m_refused, NULL},
-    {"update", m_refused, NULL}, {"values", m_values, "self"}};
-static const jbuiltin list_methods[] = {{"append", m_refused, NULL}, {"clear", m_refused, NULL}, {"extend", m_refused, NULL},
-                                        {"insert", m_refused, NULL}, {"pop", m_refused, NULL}, {"remove", m_refused, NULL},
-                                        {"reverse", m_refused, NULL}, {"sort", m_refused, NULL}};
+static const jbuiltin string_methods[] = {{"capitalize", m_capitalize, "self"},
+                                          {"count", m_count, "self sub"},
+                                          {"endswith", m_endswith, "self suffix"},
+                                          {"find", m_find, "self sub"},
+                                          {"format", m_format, NULL},
+                                          {"isalnum", m_isalnum, "self"},
+                                          {"isalpha", m_isalpha, "self"},
+                                          {"isdigit", m_isdigit, "self"},
+                                          {"islower", m_islower, "self"},
+                                          {"isspace", m_isspace, "self"},
+                                          {"isupper", m_isupper, "self"},
+                                          {"join", m_join, "self iterable"},
+                                          {"lower", m_lower, "self"},
+                                          {"lstrip", m_lstrip, "self chars"},
+                                          {"removeprefix", m_removeprefix, "self prefix"},
+                                          {"removesuffix", m_removesuffix, "self suffix"},
+                                          {"replace", m_replace, "self old new count"},
+                                          {"rfind", m_rfind, "self sub"},
+                                          {"rsplit", m_rsplit, "self sep maxsplit"},
+                                          {"rstrip", m_rstrip, "self chars"},
+                                          {"split", m_split, "self sep maxsplit"},
+                                          {"splitlines", m_splitlines, "self"},
+                                          {"startswith", m_startswith, "self prefix"},
+                                          {"strip", m_strip, "self chars"},
+                                          {"title", m_title, "self"},
+                                          {"upper", m_upper, "self"}};
+static const jbuiltin map_methods[] = {{"clear", m_refused, NULL},         {"copy", m_copy, "self"},
+                                       {"get", m_get, "self key default"}, {"items", nce_jinja_f_items, "self"},
+                                       {"keys", m_keys, "self"},           {"pop", m_refused, NULL},
+                                       {"popitem", m_refused, NULL},       {"setdefault", m_refused, NULL},
+                                       {"update", m_refused, NULL},        {"values", m_values, "self"}};
+static const jbuiltin list_methods[] = {
+    {"append", m_refused, NULL}, {"clear", m_refused, NULL},  {"extend", m_refused, NULL},  {"insert", m_refused, NULL},
+    {"pop", m_refused, NULL},    {"remove", m_refused, NULL}, {"reverse", m_refused, NULL}, {"sort", m_refused, NULL}};
 static const jbuiltin loop_methods[] = {{"changed", m_changed, NULL}, {"cycle", m_cycle, NULL}};
 
 const jbuiltin *nce_jinja_find_method(jvalue v, jstring name)

@@ -111,9 +111,15 @@ static jnode *string(jparser *p)
 
 static jnode *name(jparser *p)
 {
-    static const struct { const char *name; jvalue value; } constants[] = {
-        {"true", {.kind = J_BOOL, .u.b = true}},   {"True", {.kind = J_BOOL, .u.b = true}}, {"false", {.kind = J_BOOL}},
-        {"False", {.kind = J_BOOL}}, {"none", {.kind = J_NONE}}, {"None", {.kind = J_NONE}}};
+    static const struct {
+        const char *name;
+        jvalue value;
+    } constants[] = {{"true", {.kind = J_BOOL, .u.b = true}},
+                     {"True", {.kind = J_BOOL, .u.b = true}},
+                     {"false", {.kind = J_BOOL}},
+                     {"False", {.kind = J_BOOL}},
+                     {"none", {.kind = J_NONE}},
+                     {"None", {.kind = J_NONE}}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (nce_jinja_see_name(p, constants[i].name)) return constant(p, constants[i].value);
     jnode *n = nce_jinja_node(p, N_NAME);
@@ -201,7 +207,8 @@ static jnode *subscript(jparser *p, jnode *of)
 jnode *nce_jinja_parse_postfix(jparser *p, jnode *n)
 {
     for (uint32_t links = 0;; links++) {
-        if (links > p->j->max_depth) nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
+        if (links > p->j->max_depth)
+            nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
         if (nce_jinja_take(p, ".")) {
             n = pair(p, N_ATTRIBUTE, n, NULL);
             if (p->at->type == T_INT) {
@@ -226,7 +233,8 @@ jnode *nce_jinja_parse_filter(jparser *p, jnode *of)
     jnode *n = pair(p, N_FILTER, of, NULL);
     n->name = nce_jinja_expect_name(p);
     n->builtin = nce_jinja_find_filter(n->name);
-    if (n->builtin == NULL) nce_jinja_fail(p->j, NCE_ERR_UNSUPPORTED, "unknown filter '%.*s'", (int)n->name.n, n->name.s);
+    if (n->builtin == NULL)
+        nce_jinja_fail(p->j, NCE_ERR_UNSUPPORTED, "unknown filter '%.*s'", (int)n->name.n, n->name.s);
     if (nce_jinja_take(p, "(")) n->list = nce_jinja_parse_arguments(p);
     return n;
 }
@@ -241,8 +249,9 @@ static jnode *test(jparser *p, jnode *of)
     const jtoken_type t = p->at->type;
     if (nce_jinja_take(p, "(")) {
         n->list = nce_jinja_parse_arguments(p);
-    } else if ((t == T_NAME && !nce_jinja_see_name(p, "else") && !nce_jinja_see_name(p, "or") && !nce_jinja_see_name(p, "and") &&
-                !nce_jinja_see_name(p, "if") && !nce_jinja_see_name(p, "is") && !nce_jinja_see_name(p, "in") && !nce_jinja_see_name(p, "not")) ||
+    } else if ((t == T_NAME && !nce_jinja_see_name(p, "else") && !nce_jinja_see_name(p, "or") &&
+                !nce_jinja_see_name(p, "and") && !nce_jinja_see_name(p, "if") && !nce_jinja_see_name(p, "is") &&
+                !nce_jinja_see_name(p, "in") && !nce_jinja_see_name(p, "not")) ||
                t == T_STRING || t == T_INT || t == T_FLOAT || nce_jinja_see(p, "[") || nce_jinja_see(p, "{")) {
         n->list = nce_jinja_node(p, N_ARGUMENT);
         n->list->a = nce_jinja_parse_postfix(p, nce_jinja_parse_primary(p));
@@ -253,7 +262,8 @@ static jnode *test(jparser *p, jnode *of)
 jnode *nce_jinja_parse_filters(jparser *p, jnode *n)
 {
     for (uint32_t links = 0;; links++) {
-        if (links > p->j->max_depth) nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
+        if (links > p->j->max_depth)
+            nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
         if (nce_jinja_take(p, "|")) {
             n = nce_jinja_parse_filter(p, n);
         } else if (nce_jinja_take_name(p, "is")) {
@@ -270,9 +280,12 @@ jnode *nce_jinja_parse_filters(jparser *p, jnode *n)
 static jnode *unary(jparser *p)
 {
     jnode *n;
-    if (nce_jinja_take(p, "-")) n = pair(p, N_NEGATE, parse_unary(p, false), NULL);
-    else if (nce_jinja_take(p, "+")) n = pair(p, N_PLUS, parse_unary(p, false), NULL);
-    else n = nce_jinja_parse_primary(p);
+    if (nce_jinja_take(p, "-"))
+        n = pair(p, N_NEGATE, parse_unary(p, false), NULL);
+    else if (nce_jinja_take(p, "+"))
+        n = pair(p, N_PLUS, parse_unary(p, false), NULL);
+    else
+        n = nce_jinja_parse_primary(p);
     return nce_jinja_parse_postfix(p, n);
 }
 
@@ -301,7 +314,8 @@ static jnode *parse_level(jparser *p, int level)
     jnode *n = NULL, *left = NULL;
     joperator op = OP_ADD;
     for (uint32_t links = 0;; links++) {
-        if (links > p->j->max_depth) nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
+        if (links > p->j->max_depth)
+            nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
         n = parse_level(p, level + 1);
         if (concat && nce_jinja_see(p, "~")) {
             jnode *all = nce_jinja_node(p, N_CONCAT), **last = &all->list;
@@ -329,13 +343,16 @@ static jnode *parse_level(jparser *p, int level)
 
 static bool take_comparison(jparser *p, joperator *op)
 {
-    static const level_op ops[] = {{"==", OP_EQ}, {"!=", OP_NE}, {"<", OP_LT}, {"<=", OP_LE}, {">", OP_GT}, {">=", OP_GE}};
+    static const level_op ops[] = {{"==", OP_EQ}, {"!=", OP_NE}, {"<", OP_LT},
+                                   {"<=", OP_LE}, {">", OP_GT},  {">=", OP_GE}};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (nce_jinja_take(p, ops[i].text)) return *op = ops[i].op, true;
     *op = OP_IN;
     if (nce_jinja_take_name(p, "in")) return true;
     *op = OP_NOT_IN;
-    if (!nce_jinja_see_name(p, "not") || p->at[1].type != T_NAME || p->at[1].text.n != 2 || memcmp(p->at[1].text.s, "in", 2) != 0) return false;
+    if (!nce_jinja_see_name(p, "not") || p->at[1].type != T_NAME || p->at[1].text.n != 2 ||
+        memcmp(p->at[1].text.s, "in", 2) != 0)
+        return false;
     p->at += 2;
     return true;
 }
@@ -379,9 +396,15 @@ static jnode *parse_chain(jparser *p, jtype type, const char *word, jnode *(*nex
     return all;
 }
 
-static jnode *parse_and(jparser *p) { return parse_chain(p, N_AND, "and", parse_not); }
+static jnode *parse_and(jparser *p)
+{
+    return parse_chain(p, N_AND, "and", parse_not);
+}
 
-static jnode *parse_or(jparser *p) { return parse_chain(p, N_OR, "or", parse_and); }
+static jnode *parse_or(jparser *p)
+{
+    return parse_chain(p, N_OR, "or", parse_and);
+}
 
 jnode *nce_jinja_parse_expression(jparser *p, bool with_condition)
 {
@@ -389,7 +412,8 @@ jnode *nce_jinja_parse_expression(jparser *p, bool with_condition)
     jnode *n = parse_or(p);
     uint32_t links = 0;
     while (with_condition && nce_jinja_take_name(p, "if")) {
-        if (++links > p->j->max_depth) nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
+        if (++links > p->j->max_depth)
+            nce_jinja_fail(p->j, NCE_ERR_LIMIT, "more than %u operations in a row", p->j->max_depth);
         jnode *c = pair(p, N_CONDITION, parse_or(p), n);
         if (nce_jinja_take_name(p, "else")) c->c = nce_jinja_parse_expression(p, true);
         n = c;
@@ -405,7 +429,8 @@ jnode *nce_jinja_parse_tuple(jparser *p, bool with_condition)
     jnode *all = nce_jinja_node(p, N_TUPLE), **last = &all->list;
     *last = pair(p, N_ARGUMENT, n, NULL);
     while (nce_jinja_take(p, ",")) {
-        if (nce_jinja_see(p, ")") || nce_jinja_see(p, "=") || p->at->type == T_PRINT_END || p->at->type == T_BLOCK_END) break;
+        if (nce_jinja_see(p, ")") || nce_jinja_see(p, "=") || p->at->type == T_PRINT_END || p->at->type == T_BLOCK_END)
+            break;
         last = &(*last)->next;
         *last = pair(p, N_ARGUMENT, nce_jinja_parse_expression(p, with_condition), NULL);
     }

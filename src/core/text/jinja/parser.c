@@ -86,7 +86,8 @@ static jnode *parse_for(jparser *p)
     if (!nce_jinja_take_name(p, "in")) nce_jinja_unexpected(p, "in");
     n->b = nce_jinja_parse_tuple(p, false);
     if (nce_jinja_take_name(p, "if")) n->c = nce_jinja_parse_expression(p, true);
-    if (nce_jinja_see_name(p, "recursive")) nce_jinja_fail(p->j, NCE_ERR_UNSUPPORTED, "recursive loops are not supported");
+    if (nce_jinja_see_name(p, "recursive"))
+        nce_jinja_fail(p->j, NCE_ERR_UNSUPPORTED, "recursive loops are not supported");
     end_block(p);
     p->n_loops++;
     n->body = parse_body(p, ends);

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put(nce_jinja *j, const char *s) { nce_jinja_write(j, s, strlen(s)); }
+static void put(nce_jinja *j, const char *s)
+{
+    nce_jinja_write(j, s, strlen(s));
+}
 
 /* The shortest digits that read back as f, in Python's notation. */
 size_t nce_jinja_format_float(double f, char out[32])
@@ -37,9 +40,12 @@ static void print_quoted_text(nce_jinja *j, const char *s, size_t n)
         if (c >= 0x20 && c != 0x7F && c != '\\' && c != (unsigned char)quote) continue;
         nce_jinja_write(j, s + plain, i - plain);
         plain = i + 1;
-        if (c == '\n' || c == '\r' || c == '\t') snprintf(escape, sizeof escape, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-        else if (c == '\\' || c == (unsigned char)quote) snprintf(escape, sizeof escape, "\\%c", c);
-        else snprintf(escape, sizeof escape, "\\x%02x", c);
+        if (c == '\n' || c == '\r' || c == '\t')
+            snprintf(escape, sizeof escape, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        else if (c == '\\' || c == (unsigned char)quote)
+            snprintf(escape, sizeof escape, "\\%c", c);
+        else
+            snprintf(escape, sizeof escape, "\\x%02x", c);
         put(j, escape);
     }
     nce_jinja_write(j, s + plain, n - plain);
@@ -76,25 +82,44 @@ void nce_jinja_print(nce_jinja *j, jvalue v)
     nce_jinja_burn(j, 1);
     switch ((jkind)v.kind) {
     case J_MISSING:
-    case J_UNDEFINED: break;
-    case J_NONE: put(j, "None"); break;
-    case J_BOOL: put(j, v.u.b ? "True" : "False"); break;
-    case J_INT: nce_jinja_write(j, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)v.u.i)); break;
-    case J_FLOAT: nce_jinja_write(j, text, nce_jinja_format_float(v.u.f, text)); break;
-    case J_STRING: nce_jinja_write(j, v.u.s, v.n); break;
+    case J_UNDEFINED:
+        break;
+    case J_NONE:
+        put(j, "None");
+        break;
+    case J_BOOL:
+        put(j, v.u.b ? "True" : "False");
+        break;
+    case J_INT:
+        nce_jinja_write(j, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)v.u.i));
+        break;
+    case J_FLOAT:
+        nce_jinja_write(j, text, nce_jinja_format_float(v.u.f, text));
+        break;
+    case J_STRING:
+        nce_jinja_write(j, v.u.s, v.n);
+        break;
     case J_LIST:
-    case J_TUPLE: print_list(j, v); break;
-    case J_MAP: print_map(j, v.u.map); break;
-    default: nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "%s cannot be printed", nce_jinja_kind_name(v));
+    case J_TUPLE:
+        print_list(j, v);
+        break;
+    case J_MAP:
+        print_map(j, v.u.map);
+        break;
+    default:
+        nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "%s cannot be printed", nce_jinja_kind_name(v));
     }
     j->depth--;
 }
 
 void nce_jinja_print_quoted(nce_jinja *j, jvalue v)
 {
-    if (v.kind == J_STRING) print_quoted_text(j, v.u.s, v.n);
-    else if (v.kind == J_UNDEFINED) put(j, "Undefined");
-    else nce_jinja_print(j, v);
+    if (v.kind == J_STRING)
+        print_quoted_text(j, v.u.s, v.n);
+    else if (v.kind == J_UNDEFINED)
+        put(j, "Undefined");
+    else
+        nce_jinja_print(j, v);
 }
 
 jvalue nce_jinja_str(nce_jinja *j, jvalue v)

@@ -58,7 +58,8 @@ static void add_chunk(nce_jinja *j, size_t bytes)
 
 void *nce_jinja_alloc(nce_jinja *j, size_t bytes)
 {
-    if (bytes > j->max_memory) nce_jinja_fail(j, NCE_ERR_LIMIT, "more than the limit of %zu bytes of memory", j->max_memory);
+    if (bytes > j->max_memory)
+        nce_jinja_fail(j, NCE_ERR_LIMIT, "more than the limit of %zu bytes of memory", j->max_memory);
     bytes = (bytes + 15) & ~(size_t)15;
     nce_jinja_burn(j, bytes / 64); /* touching memory takes time */
     if (j->chunks == NULL || j->chunks->capacity - j->chunks->n < bytes) add_chunk(j, bytes);
@@ -75,13 +76,15 @@ void nce_jinja_burn(nce_jinja *j, uint64_t steps)
 
 void nce_jinja_enter(nce_jinja *j)
 {
-    if (++j->depth > j->max_depth) nce_jinja_fail(j, NCE_ERR_LIMIT, "nested deeper than the limit of %u levels", j->max_depth);
+    if (++j->depth > j->max_depth)
+        nce_jinja_fail(j, NCE_ERR_LIMIT, "nested deeper than the limit of %u levels", j->max_depth);
 }
 
 void nce_jinja_write(nce_jinja *j, const char *s, size_t n)
 {
     if (n == 0) return;
-    if (n > j->max_out - j->n_out) nce_jinja_fail(j, NCE_ERR_LIMIT, "more than the limit of %zu bytes of output", j->max_out);
+    if (n > j->max_out - j->n_out)
+        nce_jinja_fail(j, NCE_ERR_LIMIT, "more than the limit of %zu bytes of output", j->max_out);
     nce_jinja_burn(j, n / 64);
     const nce_status status = nce_grow(j->ctx, (void **)&j->out, &j->out_capacity, j->n_out + n + 1, 1);
     if (status != NCE_OK) {

@@ -28,7 +28,8 @@ jvalue nce_jinja_lookup(nce_jinja *j, jstring name)
         if (v != NULL) return *v;
     }
     const jbuiltin *b = nce_jinja_find_global(name);
-    if (b != NULL && (j->now != 0 || strcmp(b->name, "strftime_now") != 0)) return (jvalue){.kind = J_BUILTIN, .u.builtin = b};
+    if (b != NULL && (j->now != 0 || strcmp(b->name, "strftime_now") != 0))
+        return (jvalue){.kind = J_BUILTIN, .u.builtin = b};
     return jundefined(name.s, name.n);
 }
 
@@ -48,8 +49,8 @@ static void assign(nce_jinja *j, const jnode *target, jvalue v)
     if (target->type == N_ATTRIBUTE) {
         const jvalue of = nce_jinja_lookup(j, target->a->name);
         if (of.kind != J_NAMESPACE)
-            nce_jinja_fail(j, NCE_ERR_FORMAT, "only a namespace has attributes to set, '%.*s' is %s", (int)target->a->name.n,
-                           target->a->name.s, nce_jinja_kind_name(of));
+            nce_jinja_fail(j, NCE_ERR_FORMAT, "only a namespace has attributes to set, '%.*s' is %s",
+                           (int)target->a->name.n, target->a->name.s, nce_jinja_kind_name(of));
         nce_jinja_map_set(j, of.u.map, jtext(target->name.s, target->name.n), v);
         return;
     }
@@ -108,7 +109,8 @@ static void bind_parameters(nce_jinja *j, const jmacro *m, const jargs *a)
         used++;
     }
     if (a->n > i || used < a->n_named)
-        nce_jinja_fail(j, NCE_ERR_FORMAT, "the macro '%.*s' has no such argument", (int)m->node->name.n, m->node->name.s);
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "the macro '%.*s' has no such argument", (int)m->node->name.n,
+                       m->node->name.s);
 }
 
 jvalue nce_jinja_call_macro(nce_jinja *j, const jmacro *m, const jargs *a)
@@ -213,20 +215,41 @@ static flow run_with(nce_jinja *j, const jnode *n)
 static flow run_one(nce_jinja *j, const jnode *n)
 {
     switch (n->type) {
-    case N_DATA: nce_jinja_write(j, n->name.s, n->name.n); return NEXT;
-    case N_PRINT: nce_jinja_print(j, nce_jinja_eval(j, n->a)); return NEXT;
-    case N_IF: return run_if(j, n);
-    case N_FOR: return run_for(j, n);
-    case N_SET: assign(j, n->a, nce_jinja_eval(j, n->b)); return NEXT;
-    case N_SET_BLOCK: assign(j, n->a, apply_filters(j, n->c, n->b, captured(j, n->body))); return NEXT;
-    case N_MACRO: nce_jinja_set(j, n->name, make_macro(j, n)); return NEXT;
-    case N_CALL_BLOCK: run_call_block(j, n); return NEXT;
-    case N_FILTER_BLOCK: nce_jinja_print(j, apply_filters(j, n->c, n->b, captured(j, n->body))); return NEXT;
-    case N_WITH: return run_with(j, n);
-    case N_BLOCK: return run(j, n->body);
-    case N_BREAK: return BREAK;
-    case N_CONTINUE: return CONTINUE;
-    default: nce_jinja_fail(j, NCE_ERR_INTERNAL, "an expression where a statement belongs");
+    case N_DATA:
+        nce_jinja_write(j, n->name.s, n->name.n);
+        return NEXT;
+    case N_PRINT:
+        nce_jinja_print(j, nce_jinja_eval(j, n->a));
+        return NEXT;
+    case N_IF:
+        return run_if(j, n);
+    case N_FOR:
+        return run_for(j, n);
+    case N_SET:
+        assign(j, n->a, nce_jinja_eval(j, n->b));
+        return NEXT;
+    case N_SET_BLOCK:
+        assign(j, n->a, apply_filters(j, n->c, n->b, captured(j, n->body)));
+        return NEXT;
+    case N_MACRO:
+        nce_jinja_set(j, n->name, make_macro(j, n));
+        return NEXT;
+    case N_CALL_BLOCK:
+        run_call_block(j, n);
+        return NEXT;
+    case N_FILTER_BLOCK:
+        nce_jinja_print(j, apply_filters(j, n->c, n->b, captured(j, n->body)));
+        return NEXT;
+    case N_WITH:
+        return run_with(j, n);
+    case N_BLOCK:
+        return run(j, n->body);
+    case N_BREAK:
+        return BREAK;
+    case N_CONTINUE:
+        return CONTINUE;
+    default:
+        nce_jinja_fail(j, NCE_ERR_INTERNAL, "an expression where a statement belongs");
     }
 }
 
@@ -243,4 +266,7 @@ static flow run(nce_jinja *j, const jnode *n)
     return f;
 }
 
-void nce_jinja_run(nce_jinja *j, const jnode *tree) { run(j, tree); }
+void nce_jinja_run(nce_jinja *j, const jnode *tree)
+{
+    run(j, tree);
+}

@@ -22,8 +22,8 @@ size_t nce_jinja_char_at(const char *s, size_t n, size_t i)
 
 static bool space(uint32_t c)
 {
-    return (c >= 9 && c <= 13) || (c >= 28 && c <= 32) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-           c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return (c >= 9 && c <= 13) || (c >= 28 && c <= 32) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 bool nce_jinja_is_space(const char *s, size_t n, size_t *n_bytes)
@@ -80,11 +80,16 @@ jvalue nce_jinja_recase(nce_jinja *j, jstring s, jcase to)
     for (size_t i = 0, length; i < s.n; i += length) {
         const uint32_t c = nce_utf8_decode((const uint8_t *)s.s + i, s.n - i, &length);
         const bool bad = length == 1 && c >= 0x80;
-        if (bad) out[n++] = s.s[i];
-        else n += nce_utf8_encode(up ? to_upper(j, c) : nce_unicode_to_lower(c), out + n);
-        if (to == J_TITLE) up = (nce_class_of(c) & NCE_CLASS_L) == 0;
-        else if (to == J_WORDS) up = space(c) || (c < 0x80 && c != 0 && strchr("-({[<", (int)c) != NULL);
-        else up = to == J_UPPER;
+        if (bad)
+            out[n++] = s.s[i];
+        else
+            n += nce_utf8_encode(up ? to_upper(j, c) : nce_unicode_to_lower(c), out + n);
+        if (to == J_TITLE)
+            up = (nce_class_of(c) & NCE_CLASS_L) == 0;
+        else if (to == J_WORDS)
+            up = space(c) || (c < 0x80 && c != 0 && strchr("-({[<", (int)c) != NULL);
+        else
+            up = to == J_UPPER;
     }
     return jtext(out, n);
 }

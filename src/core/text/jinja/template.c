@@ -37,7 +37,11 @@ nce_status nce_template_create(nce_context *ctx, const char *text, size_t n_byte
         return nce_fail(ctx, NCE_ERR_LIMIT, "chat template: %zu bytes, the limit is %d", n_bytes, MAX_TEMPLATE);
     nce_template *t = nce_alloc_zero(ctx, sizeof *t);
     if (t == NULL) return nce_fail_nomem(ctx, sizeof *t);
-    t->j = (nce_jinja){.ctx = ctx, .what = "chat template", .fuel = UINT64_MAX, .max_memory = (size_t)256 * MIB, .max_depth = MAX_DEPTH};
+    t->j = (nce_jinja){.ctx = ctx,
+                       .what = "chat template",
+                       .fuel = UINT64_MAX,
+                       .max_memory = (size_t)256 * MIB,
+                       .max_depth = MAX_DEPTH};
     t->text = text, t->n_bytes = n_bytes;
     const nce_status status = nce_jinja_protect(&t->j, parse, t);
     if (status != NCE_OK) {
@@ -56,7 +60,10 @@ void nce_template_destroy(nce_template *t)
 }
 
 /* ---- render ---- */
-static void add(nce_jinja *j, jvalue map, const char *key, jvalue v) { nce_jinja_map_set(j, map.u.map, nce_jinja_string(key), v); }
+static void add(nce_jinja *j, jvalue map, const char *key, jvalue v)
+{
+    nce_jinja_map_set(j, map.u.map, nce_jinja_string(key), v);
+}
 
 static void add_text(nce_jinja *j, jvalue map, const char *key, const char *text)
 {
@@ -96,7 +103,10 @@ static jvalue message(nce_jinja *j, const nce_template_message *m)
     return v;
 }
 
-static void set(nce_jinja *j, const char *name, jvalue v) { nce_jinja_set(j, (jstring){name, strlen(name)}, v); }
+static void set(nce_jinja *j, const char *name, jvalue v)
+{
+    nce_jinja_set(j, (jstring){name, strlen(name)}, v);
+}
 
 static void render(nce_jinja *j, void *arg)
 {
@@ -115,13 +125,17 @@ static void render(nce_jinja *j, void *arg)
     if (o->variables != NULL) {
         const jvalue more = json_object(j, o->variables, "variables");
         for (size_t i = 0; i < more.u.map->n; i++)
-            nce_jinja_set(j, (jstring){more.u.map->entries[i].key.u.s, more.u.map->entries[i].key.n}, more.u.map->entries[i].value);
+            nce_jinja_set(j, (jstring){more.u.map->entries[i].key.u.s, more.u.map->entries[i].key.n},
+                          more.u.map->entries[i].value);
     }
     nce_jinja_run(j, r->t->tree);
     nce_jinja_write(j, "", 1); /* the terminator, so that there is always a text */
 }
 
-static size_t length(const char *text) { return text != NULL ? strlen(text) : 0; }
+static size_t length(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
 
 static size_t conversation_bytes(const rendering *r)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define TEST(name, condition)                                                                                          \
-    static jvalue t_##name(nce_jinja *j, const jargs *a)                                                                \
+    static jvalue t_##name(nce_jinja *j, const jargs *a)                                                               \
     {                                                                                                                  \
         const jvalue v = a->v[0];                                                                                      \
         (void)j, (void)v;                                                                                              \
@@ -47,11 +47,18 @@ static jvalue in_case(nce_jinja *j, const jargs *a, jcase c, jcase other)
 {
     const jvalue s = nce_jinja_str(j, a->v[0]);
     const jstring text = {s.u.s, s.n};
-    return jbool(nce_jinja_equal(j, s, nce_jinja_recase(j, text, c)) && !nce_jinja_equal(j, s, nce_jinja_recase(j, text, other)));
+    return jbool(nce_jinja_equal(j, s, nce_jinja_recase(j, text, c)) &&
+                 !nce_jinja_equal(j, s, nce_jinja_recase(j, text, other)));
 }
 
-static jvalue t_lower(nce_jinja *j, const jargs *a) { return in_case(j, a, J_LOWER, J_UPPER); }
-static jvalue t_upper(nce_jinja *j, const jargs *a) { return in_case(j, a, J_UPPER, J_LOWER); }
+static jvalue t_lower(nce_jinja *j, const jargs *a)
+{
+    return in_case(j, a, J_LOWER, J_UPPER);
+}
+static jvalue t_upper(nce_jinja *j, const jargs *a)
+{
+    return in_case(j, a, J_UPPER, J_LOWER);
+}
 
 static jvalue t_filter(nce_jinja *j, const jargs *a)
 {
@@ -65,16 +72,43 @@ static jvalue t_test(nce_jinja *j, const jargs *a)
 
 const jbuiltin *nce_jinja_find_test(jstring name)
 {
-    static const jbuiltin tests[] = {
-        {"boolean", t_boolean, "value"}, {"callable", t_callable, "value"}, {"defined", t_defined, "value"},
-        {"divisibleby", t_divisibleby, "value num"}, {"eq", t_eq, "value other"}, {"equalto", t_eq, "value other"}, {"even", t_even, "value"},
-        {"false", t_false, "value"}, {"filter", t_filter, "value"}, {"float", t_float, "value"}, {"ge", t_ge, "value other"},
-        {"greaterthan", t_gt, "value other"}, {"gt", t_gt, "value other"}, {"in", t_in, "value seq"}, {"integer", t_integer, "value"},
-        {"iterable", t_iterable, "value"}, {"le", t_le, "value other"}, {"lessthan", t_lt, "value other"}, {"lower", t_lower, "value"},
-        {"lt", t_lt, "value other"}, {"mapping", t_mapping, "value"}, {"ne", t_ne, "value other"}, {"none", t_none, "value"},
-        {"number", t_number, "value"}, {"odd", t_odd, "value"}, {"sameas", t_sameas, "value other"}, {"sequence", t_sequence, "value"},
-        {"string", t_string, "value"}, {"test", t_test, "value"}, {"true", t_true, "value"}, {"undefined", t_undefined, "value"},
-        {"upper", t_upper, "value"}, {"==", t_eq, "value other"}, {"!=", t_ne, "value other"}, {"<", t_lt, "value other"},
-        {"<=", t_le, "value other"}, {">", t_gt, "value other"}, {">=", t_ge, "value other"}};
+    static const jbuiltin tests[] = {{"boolean", t_boolean, "value"},
+                                     {"callable", t_callable, "value"},
+                                     {"defined", t_defined, "value"},
+                                     {"divisibleby", t_divisibleby, "value num"},
+                                     {"eq", t_eq, "value other"},
+                                     {"equalto", t_eq, "value other"},
+                                     {"even", t_even, "value"},
+                                     {"false", t_false, "value"},
+                                     {"filter", t_filter, "value"},
+                                     {"float", t_float, "value"},
+                                     {"ge", t_ge, "value other"},
+                                     {"greaterthan", t_gt, "value other"},
+                                     {"gt", t_gt, "value other"},
+                                     {"in", t_in, "value seq"},
+                                     {"integer", t_integer, "value"},
+                                     {"iterable", t_iterable, "value"},
+                                     {"le", t_le, "value other"},
+                                     {"lessthan", t_lt, "value other"},
+                                     {"lower", t_lower, "value"},
+                                     {"lt", t_lt, "value other"},
+                                     {"mapping", t_mapping, "value"},
+                                     {"ne", t_ne, "value other"},
+                                     {"none", t_none, "value"},
+                                     {"number", t_number, "value"},
+                                     {"odd", t_odd, "value"},
+                                     {"sameas", t_sameas, "value other"},
+                                     {"sequence", t_sequence, "value"},
+                                     {"string", t_string, "value"},
+                                     {"test", t_test, "value"},
+                                     {"true", t_true, "value"},
+                                     {"undefined", t_undefined, "value"},
+                                     {"upper", t_upper, "value"},
+                                     {"==", t_eq, "value other"},
+                                     {"!=", t_ne, "value other"},
+                                     {"<", t_lt, "value other"},
+                                     {"<=", t_le, "value other"},
+                                     {">", t_gt, "value other"},
+                                     {">=", t_ge, "value other"}};
     return nce_jinja_find_in(tests, sizeof tests / sizeof *tests, name);
 }

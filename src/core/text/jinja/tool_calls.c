@@ -18,8 +18,8 @@ struct nce_tool_calls {
     const char *format;
 };
 
-static const char hermes_mark[] = "<tool_call>", hermes_end[] = "</tool_call>", mistral_mark[] = "[TOOL_CALLS]", mistral_args[] = "[ARGS]",
-                  llama_mark[] = "<|python_tag|>";
+static const char hermes_mark[] = "<tool_call>", hermes_end[] = "</tool_call>", mistral_mark[] = "[TOOL_CALLS]",
+                  mistral_args[] = "[ARGS]", llama_mark[] = "<|python_tag|>";
 
 /* ---- reading ---- */
 static bool take(nce_tool_calls *c, const char *mark)
@@ -30,7 +30,10 @@ static bool take(nce_tool_calls *c, const char *mark)
     return true;
 }
 
-static bool has(const nce_tool_calls *c, const char *mark) { return c->n_bytes > 0 && memmem(c->text, c->n_bytes, mark, strlen(mark)) != NULL; }
+static bool has(const nce_tool_calls *c, const char *mark)
+{
+    return c->n_bytes > 0 && memmem(c->text, c->n_bytes, mark, strlen(mark)) != NULL;
+}
 
 static void skip_space(nce_tool_calls *c)
 {
@@ -64,7 +67,8 @@ static void add_call(nce_tool_calls *c, jvalue name, jvalue arguments, jvalue id
     nce_jinja *j = &c->j;
     jvalue inner;
     size_t used;
-    if (arguments.kind == J_STRING && nce_jinja_read_json_prefix(j, arguments.u.s, arguments.n, &inner, &used) && used == arguments.n)
+    if (arguments.kind == J_STRING && nce_jinja_read_json_prefix(j, arguments.u.s, arguments.n, &inner, &used) &&
+        used == arguments.n)
         arguments = inner; /* OpenAI's form: JSON in a string */
     if (name.kind != J_STRING || name.n == 0) malformed(c, "a call without a name");
     if (arguments.kind != J_MAP) malformed(c, "a call whose arguments are not an object");
@@ -74,7 +78,8 @@ static void add_call(nce_tool_calls *c, jvalue name, jvalue arguments, jvalue id
         if (c->n > 0) memcpy(grown, c->calls, c->n * sizeof *grown);
         c->calls = grown, c->capacity = capacity;
     }
-    c->calls[c->n++] = (call){terminated(j, name), terminated(j, to_json(j, arguments)), id.kind == J_STRING ? terminated(j, id) : ""};
+    c->calls[c->n++] =
+        (call){terminated(j, name), terminated(j, to_json(j, arguments)), id.kind == J_STRING ? terminated(j, id) : ""};
 }
 
 static jvalue member(nce_tool_calls *c, jvalue v, const char *key)
@@ -131,7 +136,8 @@ static void parse_mistral(nce_tool_calls *c)
         skip_space(c);
         const char *args = memmem(c->text + c->at, c->n_bytes - c->at, mistral_args, strlen(mistral_args));
         if (args != NULL && c->text[c->at] != '[') {
-            const jstring name = nce_jinja_strip((jstring){c->text + c->at, (size_t)(args - c->text) - c->at}, false, true, NULL);
+            const jstring name =
+                nce_jinja_strip((jstring){c->text + c->at, (size_t)(args - c->text) - c->at}, false, true, NULL);
             c->at = (size_t)(args - c->text) + strlen(mistral_args);
             if (!read_json(c, &v)) malformed(c, "arguments that are not JSON");
             add_call(c, jtext(name.s, name.n), v, jundefined("", 0));
@@ -154,7 +160,8 @@ static void parse_python_call(nce_tool_calls *c)
         const char *equals = c->at < c->n_bytes ? memchr(c->text + c->at, '=', c->n_bytes - c->at) : NULL;
         jvalue v;
         if (equals == NULL) malformed(c, "an argument name and '=' expected");
-        const jstring key = nce_jinja_strip((jstring){c->text + c->at, (size_t)(equals - c->text) - c->at}, true, true, NULL);
+        const jstring key =
+            nce_jinja_strip((jstring){c->text + c->at, (size_t)(equals - c->text) - c->at}, true, true, NULL);
         c->at = (size_t)(equals - c->text) + 1;
         if (!read_json(c, &v)) malformed(c, "an argument that is not a JSON value");
         nce_jinja_map_set(&c->j, arguments.u.map, jtext(key.s, key.n), v);
@@ -180,8 +187,10 @@ static void parse_llama3(nce_tool_calls *c, bool certain)
             if (certain || !first) malformed(c, "a call that is not JSON");
             break;
         }
-        const bool is_call = member(c, v, "name").kind == J_STRING && (member(c, v, "parameters").kind == J_MAP || member(c, v, "arguments").kind == J_MAP);
-        if (first && !certain && (!is_call || (c->at < c->n_bytes && c->text[c->at] != ';' && c->text[c->at] != '<'))) break;
+        const bool is_call = member(c, v, "name").kind == J_STRING &&
+                             (member(c, v, "parameters").kind == J_MAP || member(c, v, "arguments").kind == J_MAP);
+        if (first && !certain && (!is_call || (c->at < c->n_bytes && c->text[c->at] != ';' && c->text[c->at] != '<')))
+            break;
         add_object(c, v);
         if (take(c, "<|eom_id|>") || take(c, "<|eot_id|>")) skip_space(c);
         if (c->at >= c->n_bytes) return;
@@ -197,7 +206,8 @@ static jvalue calls_json(nce_tool_calls *c)
     const jvalue all = nce_jinja_list(j, 0);
     for (size_t i = 0; i < c->n; i++) {
         const jvalue one = nce_jinja_map(j), function = nce_jinja_map(j);
-        if (c->calls[i].id[0] != '\0') nce_jinja_map_set(j, one.u.map, nce_jinja_string("id"), nce_jinja_string(c->calls[i].id));
+        if (c->calls[i].id[0] != '\0')
+            nce_jinja_map_set(j, one.u.map, nce_jinja_string("id"), nce_jinja_string(c->calls[i].id));
         nce_jinja_map_set(j, one.u.map, nce_jinja_string("type"), nce_jinja_string("function"));
         nce_jinja_map_set(j, one.u.map, nce_jinja_string("function"), function);
         nce_jinja_map_set(j, function.u.map, nce_jinja_string("name"), nce_jinja_string(c->calls[i].name));
@@ -213,9 +223,12 @@ static void parse(nce_jinja *j, void *arg)
     nce_tool_calls *c = arg;
     const char *format = c->format;
     if (format == NULL) format = has(c, hermes_mark) ? "hermes" : has(c, mistral_mark) ? "mistral" : "llama3";
-    if (strcmp(format, "hermes") == 0) parse_hermes(c);
-    else if (strcmp(format, "mistral") == 0) parse_mistral(c);
-    else parse_llama3(c, false);
+    if (strcmp(format, "hermes") == 0)
+        parse_hermes(c);
+    else if (strcmp(format, "mistral") == 0)
+        parse_mistral(c);
+    else
+        parse_llama3(c, false);
     const jvalue rest = nce_jinja_capture(j, 0);
     const jstring text = nce_jinja_strip((jstring){rest.u.s, rest.n}, c->n > 0, c->n > 0, NULL);
     c->rest = terminated(j, jtext(text.s, text.n));
@@ -223,7 +236,8 @@ static void parse(nce_jinja *j, void *arg)
 }
 
 /* ---- public ---- */
-nce_status nce_tool_calls_parse(nce_context *ctx, const char *text, size_t n_bytes, const char *format, nce_tool_calls **out)
+nce_status nce_tool_calls_parse(nce_context *ctx, const char *text, size_t n_bytes, const char *format,
+                                nce_tool_calls **out)
 {
     static const char *const formats[] = {"hermes", "mistral", "llama3", "qwen"};
     bool known = format == NULL;
@@ -231,11 +245,18 @@ nce_status nce_tool_calls_parse(nce_context *ctx, const char *text, size_t n_byt
     if (ctx == NULL || out == NULL || (text == NULL && n_bytes > 0)) return NCE_ERR_INVALID;
     for (size_t i = 0; i < sizeof formats / sizeof *formats && !known; i++)
         known = strcmp(format, formats[i]) == 0;
-    if (!known) return nce_fail(ctx, NCE_ERR_NOTFOUND, "tool call format '%s': known are hermes (qwen), mistral, llama3", format);
+    if (!known)
+        return nce_fail(ctx, NCE_ERR_NOTFOUND, "tool call format '%s': known are hermes (qwen), mistral, llama3",
+                        format);
     nce_tool_calls *c = nce_alloc_zero(ctx, sizeof *c);
     if (c == NULL) return nce_fail_nomem(ctx, sizeof *c);
-    c->j = (nce_jinja){.ctx = ctx, .what = "tool calls", .line = 1, .fuel = 1000000 + 16 * (uint64_t)n_bytes, .max_memory = (size_t)64 << 20,
-                       .max_out = (size_t)64 << 20, .max_depth = 200};
+    c->j = (nce_jinja){.ctx = ctx,
+                       .what = "tool calls",
+                       .line = 1,
+                       .fuel = 1000000 + 16 * (uint64_t)n_bytes,
+                       .max_memory = (size_t)64 << 20,
+                       .max_out = (size_t)64 << 20,
+                       .max_depth = 200};
     c->text = text != NULL ? text : "";
     c->n_bytes = n_bytes;
     c->format = format != NULL && strcmp(format, "qwen") == 0 ? "hermes" : format;
@@ -255,11 +276,21 @@ void nce_tool_calls_destroy(nce_tool_calls *c)
     nce_free(c->j.ctx, c);
 }
 
-size_t nce_tool_calls_count(const nce_tool_calls *c) { return c != NULL ? c->n : 0; }
-const char *nce_tool_calls_text(const nce_tool_calls *c) { return c != NULL ? c->rest : ""; }
-const char *nce_tool_calls_json(const nce_tool_calls *c) { return c != NULL ? c->json : "[]"; }
+size_t nce_tool_calls_count(const nce_tool_calls *c)
+{
+    return c != NULL ? c->n : 0;
+}
+const char *nce_tool_calls_text(const nce_tool_calls *c)
+{
+    return c != NULL ? c->rest : "";
+}
+const char *nce_tool_calls_json(const nce_tool_calls *c)
+{
+    return c != NULL ? c->json : "[]";
+}
 
-nce_status nce_tool_calls_get(const nce_tool_calls *c, size_t i, const char **name, const char **arguments, const char **id)
+nce_status nce_tool_calls_get(const nce_tool_calls *c, size_t i, const char **name, const char **arguments,
+                              const char **id)
 {
     if (c == NULL) return NCE_ERR_INVALID;
     if (i >= c->n) return nce_fail(c->j.ctx, NCE_ERR_INVALID, "tool call %zu of %zu", i, c->n);

@@ -3,7 +3,10 @@
 #include "src/core/text/unicode.h"
 #include <string.h>
 
-jvalue nce_jinja_string(const char *terminated) { return jtext(terminated, strlen(terminated)); }
+jvalue nce_jinja_string(const char *terminated)
+{
+    return jtext(terminated, strlen(terminated));
+}
 
 jvalue nce_jinja_copy(nce_jinja *j, const char *s, size_t n)
 {
@@ -42,7 +45,8 @@ jvalue *nce_jinja_map_find_text(nce_jinja *j, const jmap *m, const char *s, size
     nce_jinja_burn(j, m->n / 16);
     for (size_t i = 0; i < m->n; i++) {
         const jvalue *key = &m->entries[i].key;
-        if (key->kind == J_STRING && key->n == n && (n == 0 || memcmp(key->u.s, s, n) == 0)) return &m->entries[i].value;
+        if (key->kind == J_STRING && key->n == n && (n == 0 || memcmp(key->u.s, s, n) == 0))
+            return &m->entries[i].value;
     }
     return NULL;
 }
@@ -57,7 +61,8 @@ jvalue *nce_jinja_map_find(nce_jinja *j, const jmap *m, jvalue key)
 
 void nce_jinja_map_set(nce_jinja *j, jmap *m, jvalue key, jvalue v)
 {
-    if (key.kind == J_LIST || jis_map(key)) nce_jinja_fail(j, NCE_ERR_FORMAT, "%s cannot be a key", nce_jinja_kind_name(key));
+    if (key.kind == J_LIST || jis_map(key))
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "%s cannot be a key", nce_jinja_kind_name(key));
     jvalue *old = nce_jinja_map_find(j, m, key);
     if (old != NULL) {
         *old = v;
@@ -74,8 +79,9 @@ void nce_jinja_map_set(nce_jinja *j, jmap *m, jvalue key, jvalue v)
 
 const char *nce_jinja_kind_name(jvalue v)
 {
-    static const char *const names[] = {"nothing", "an undefined value", "none", "a boolean", "an integer", "a float", "a string", "a list",
-                                        "a tuple", "a mapping", "a namespace", "a loop", "a macro", "a function", "a method"};
+    static const char *const names[] = {
+        "nothing", "an undefined value", "none",        "a boolean", "an integer", "a float",    "a string", "a list",
+        "a tuple", "a mapping",          "a namespace", "a loop",    "a macro",    "a function", "a method"};
     return names[v.kind];
 }
 
@@ -89,19 +95,30 @@ bool nce_jinja_truth(jvalue v)
     switch ((jkind)v.kind) {
     case J_MISSING:
     case J_UNDEFINED:
-    case J_NONE: return false;
-    case J_BOOL: return v.u.b;
-    case J_INT: return v.u.i != 0;
-    case J_FLOAT: return v.u.f != 0;
-    case J_STRING: return v.n > 0;
+    case J_NONE:
+        return false;
+    case J_BOOL:
+        return v.u.b;
+    case J_INT:
+        return v.u.i != 0;
+    case J_FLOAT:
+        return v.u.f != 0;
+    case J_STRING:
+        return v.n > 0;
     case J_LIST:
-    case J_TUPLE: return v.u.list->n > 0;
-    case J_MAP: return v.u.map->n > 0;
-    default: return true;
+    case J_TUPLE:
+        return v.u.list->n > 0;
+    case J_MAP:
+        return v.u.map->n > 0;
+    default:
+        return true;
     }
 }
 
-double nce_jinja_to_float(jvalue v) { return v.kind == J_FLOAT ? v.u.f : v.kind == J_INT ? (double)v.u.i : (double)v.u.b; }
+double nce_jinja_to_float(jvalue v)
+{
+    return v.kind == J_FLOAT ? v.u.f : v.kind == J_INT ? (double)v.u.i : (double)v.u.b;
+}
 
 static bool equal_maps(nce_jinja *j, const jmap *a, const jmap *b)
 {
@@ -137,11 +154,19 @@ bool nce_jinja_equal(nce_jinja *j, jvalue a, jvalue b)
         same = a.n == b.n && (a.n == 0 || memcmp(a.u.s, b.u.s, a.n) == 0);
         break;
     case J_LIST:
-    case J_TUPLE: same = equal_lists(j, a.u.list, b.u.list); break;
-    case J_MAP: same = equal_maps(j, a.u.map, b.u.map); break;
+    case J_TUPLE:
+        same = equal_lists(j, a.u.list, b.u.list);
+        break;
+    case J_MAP:
+        same = equal_maps(j, a.u.map, b.u.map);
+        break;
     case J_UNDEFINED:
-    case J_NONE: same = true; break;
-    default: same = a.u.map == b.u.map; break;
+    case J_NONE:
+        same = true;
+        break;
+    default:
+        same = a.u.map == b.u.map;
+        break;
     }
     j->depth--;
     return same;
@@ -168,7 +193,8 @@ int nce_jinja_order(nce_jinja *j, jvalue a, jvalue b)
         const int c = n > 0 ? memcmp(a.u.s, b.u.s, n) : 0;
         return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
     }
-    if (!jis_list(a) || a.kind != b.kind) nce_jinja_fail(j, NCE_ERR_FORMAT, "no order between %s and %s", nce_jinja_kind_name(a), nce_jinja_kind_name(b));
+    if (!jis_list(a) || a.kind != b.kind)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "no order between %s and %s", nce_jinja_kind_name(a), nce_jinja_kind_name(b));
     nce_jinja_enter(j);
     const int order = order_lists(j, a.u.list, b.u.list);
     j->depth--;
@@ -178,7 +204,8 @@ int nce_jinja_order(nce_jinja *j, jvalue a, jvalue b)
 bool nce_jinja_contains(nce_jinja *j, jvalue needle, jvalue hay)
 {
     if (hay.kind == J_STRING) {
-        if (needle.kind != J_STRING) nce_jinja_fail(j, NCE_ERR_FORMAT, "%s is not looked for in a string", nce_jinja_kind_name(needle));
+        if (needle.kind != J_STRING)
+            nce_jinja_fail(j, NCE_ERR_FORMAT, "%s is not looked for in a string", nce_jinja_kind_name(needle));
         nce_jinja_burn(j, hay.n / 64);
         return needle.n == 0 || memmem(hay.u.s, hay.n, needle.u.s, needle.n) != NULL;
     }
@@ -211,13 +238,15 @@ const jlist *nce_jinja_iterate(nce_jinja *j, jvalue v)
 int64_t nce_jinja_to_int(nce_jinja *j, jvalue v, const char *what)
 {
     if (v.kind == J_BOOL) return v.u.b;
-    if (v.kind != J_INT) nce_jinja_fail(j, NCE_ERR_FORMAT, "%s must be an integer, not %s", what, nce_jinja_kind_name(v));
+    if (v.kind != J_INT)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "%s must be an integer, not %s", what, nce_jinja_kind_name(v));
     return v.u.i;
 }
 
 jstring nce_jinja_to_text(nce_jinja *j, jvalue v, const char *what)
 {
     if (v.kind == J_UNDEFINED && v.n > 0) nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined", (int)v.n, v.u.s);
-    if (v.kind != J_STRING) nce_jinja_fail(j, NCE_ERR_FORMAT, "%s must be a string, not %s", what, nce_jinja_kind_name(v));
+    if (v.kind != J_STRING)
+        nce_jinja_fail(j, NCE_ERR_FORMAT, "%s must be a string, not %s", what, nce_jinja_kind_name(v));
     return (jstring){v.u.s, v.n};
 }
