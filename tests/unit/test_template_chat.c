@@ -1,7 +1,8 @@
 /* Chat through the interpreter: same tokens as the built-in format, no forged control tokens, own template text. */
 #include "tests/unit/fixture.h"
 #include "src/core/session/chat_render.h"
-#include "src/core/model/model.h"
+#include "src/core/runtime/context.h"
+#include "tests/unit/faulty_alloc.h"
 
 static const char chatml[] =
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
@@ -116,5 +117,43 @@ Test(template_chat, refuses_what_is_no_template)
     cr_assert_eq(nce_chat_send(c, "x", NULL, NULL, NULL), NCE_ERR_INVALID);
     cr_assert_eq(nce_chat_n_messages(c), 0, "the conversation is as before");
     nce_chat_destroy(c);
+    fixture_close(&f);
+}
+
+/* The rendering's own allocations fail one by one, with a message that has to be cut. */
+Test(template_chat, failing_allocations)
+{
+    fixture f;
+    open_fixture(&f);
+    const nce_tokenizer *t = nce_model_tokenizer(f.model);
+    const char *piece;
+    size_t n_piece;
+    char content[256];
+    cr_assert_eq(nce_tokenizer_piece(t, nce_tokenizer_eos(t), NCE_DECODE_SPECIAL, &piece, &n_piece), NCE_OK);
+    snprintf(content, sizeof content, "a%.*sb", (int)n_piece, piece);
+    const nce_template_message m[2] = {{.role = "system", .content = "s"}, {.role = "user", .content = content}};
+    for (long n = 1;; n++) {
+        faulty_alloc fault = {.fail_at = 0};
+        nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
+        nce_context *ctx;
+        nce_template *jinja;
+        int32_t *ids;
+        size_t n_ids;
+        o.allocator = faulty_allocator(&fault);
+        cr_assert_eq(nce_context_create(&o, &ctx), NCE_OK);
+        cr_assert_eq(nce_template_create(ctx, chatml, strlen(chatml), &jinja), NCE_OK);
+        const long before = fault.live;
+        fault.fail_at = fault.requests + n;
+        const nce_status status = nce_chat_render(ctx, t, jinja, m, 2, NULL, &ids, &n_ids);
+        cr_assert_eq(status, fault.failed ? NCE_ERR_NOMEM : NCE_OK, "allocation %ld: %s", n, nce_context_error(ctx));
+        nce_free(ctx, ids);
+        cr_assert_eq(fault.live, before, "allocation %ld leaks", n);
+        nce_template_destroy(jinja);
+        nce_context_destroy(ctx);
+        if (!fault.failed) {
+            cr_assert_gt(n, 8);
+            break;
+        }
+    }
     fixture_close(&f);
 }
