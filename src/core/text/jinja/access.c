@@ -154,8 +154,7 @@ jvalue nce_jinja_slice(nce_jinja *j, jvalue v, jvalue from_v, jvalue to_v, jvalu
     const int64_t step = step_v.kind == J_NONE ? 1 : nce_jinja_to_int(j, step_v, "a slice step");
     if (v.kind == J_UNDEFINED)
         nce_jinja_fail(j, NCE_ERR_FORMAT, "'%.*s' is undefined: it has no slices", (int)v.n, v.u.s);
-    if (v.kind != J_STRING && !jis_list(v))
-        nce_jinja_fail(j, NCE_ERR_FORMAT, "%s has no slices", nce_jinja_kind_name(v));
+    if (v.kind != J_STRING && !jis_list(v)) return jundefined("a slice of what has none", 24);
     if (step == 0) nce_jinja_fail(j, NCE_ERR_FORMAT, "a slice step of 0");
     const bool text = v.kind == J_STRING, up = step > 0;
     const int64_t n = text ? (int64_t)nce_jinja_length(v.u.s, v.n) : (int64_t)v.u.list->n;

@@ -126,6 +126,7 @@ static jvalue f_format(nce_jinja *j, const jargs *a)
         else
             nce_jinja_fail(j, NCE_ERR_UNSUPPORTED, "the format '%%%c' of %s", s.s[i], nce_jinja_kind_name(v));
     }
+    if (next < a->n && !jis_map(a->v[next])) nce_jinja_fail(j, NCE_ERR_FORMAT, "a format with more values than places");
     return nce_jinja_capture(j, start);
 }
 

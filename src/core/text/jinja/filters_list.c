@@ -88,6 +88,12 @@ jvalue nce_jinja_f_join(nce_jinja *j, const jargs *a)
 }
 
 /* ---- one filter or test for every item ---- */
+/* What is false has no items here, be it a list or not. */
+static const jlist *items_of(nce_jinja *j, jvalue v)
+{
+    return nce_jinja_iterate(j, nce_jinja_truth(v) ? v : jundefined("", 0));
+}
+
 static jvalue apply(nce_jinja *j, const jbuiltin *b, jvalue subject, const jargs *a, size_t skip)
 {
     jargs with = *a;
@@ -109,7 +115,7 @@ static jvalue named_argument(const jargs *a, const char *name)
 
 jvalue nce_jinja_f_map(nce_jinja *j, const jargs *a)
 {
-    const jlist *l = nce_jinja_iterate(j, a->v[0]);
+    const jlist *l = items_of(j, a->v[0]);
     const jvalue attribute = named_argument(a, "attribute"), otherwise = named_argument(a, "default");
     const jbuiltin *b = NULL;
     jvalue out = nce_jinja_list(j, l->n);
@@ -128,7 +134,7 @@ jvalue nce_jinja_f_map(nce_jinja *j, const jargs *a)
 
 static jvalue choose(nce_jinja *j, const jargs *a, bool by_attribute, bool wanted)
 {
-    const jlist *l = nce_jinja_iterate(j, a->v[0]);
+    const jlist *l = items_of(j, a->v[0]);
     const size_t at = by_attribute ? 2 : 1; /* of the test's name */
     const jbuiltin *b = NULL;
     jvalue out = nce_jinja_list(j, 0);
