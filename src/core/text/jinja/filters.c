@@ -204,12 +204,6 @@ static jvalue f_default(nce_jinja *j, const jargs *a)
     return !absent ? a->v[0] : jgiven(a->v[1]) ? a->v[1] : jtext("", 0);
 }
 
-static jvalue f_safe(nce_jinja *j, const jargs *a)
-{
-    (void)j;
-    return a->v[0];
-}
-
 static jvalue f_attr(nce_jinja *j, const jargs *a)
 {
     return nce_jinja_attribute(j, a->v[0], nce_jinja_to_text(j, a->v[1], "attr's name"));
@@ -266,7 +260,7 @@ const jbuiltin *nce_jinja_find_filter(jstring name)
                                        {"replace", f_replace, "value old new count"},
                                        {"reverse", nce_jinja_f_reverse, "value"},
                                        {"round", f_round, "value precision method"},
-                                       {"safe", f_safe, "value"},
+                                       {"safe", f_string, "value"},
                                        {"select", nce_jinja_f_select, NULL},
                                        {"selectattr", nce_jinja_f_selectattr, NULL},
                                        {"sort", nce_jinja_f_sort, "value reverse case_sensitive attribute"},
