@@ -1,7 +1,7 @@
 /* Chat: turns of a conversation over one sequence of a session.
  *
  * A chat renders messages with the model's own template (built-in names: llama2, llama3, chatml, zephyr, mistral, gemma,
- * phi3) and evaluates only what the sequence does not already hold, so a turn costs its own tokens only.
+ * phi3; any other template is run by the interpreter of template.h) and evaluates only what the sequence does not already hold, so a turn costs its own tokens only.
  *
  * When the conversation no longer fits n_ctx, the oldest turns (a user message and its reply) are dropped, the system
  * prompt and the newest turns stay, until the prompt leaves room for max_tokens or a quarter of n_ctx, whichever is less.
@@ -19,16 +19,19 @@ typedef struct nce_chat nce_chat;
 typedef struct nce_chat_options {
     size_t struct_size;
     const char *system_prompt;        /* copied; NULL: none */
-    const char *template_name;        /* NULL: the model's own, else chatml; or a built-in name */
+    const char *template_name;        /* NULL: the model's own, else chatml; a built-in name; or "jinja": the model's own
+                                         template by the interpreter (template.h), even where a built-in format fits */
     const nce_sampler_options *sampler; /* copied; NULL: preset "default" */
     uint32_t seq;                     /* sequence of the session that the chat owns */
     uint32_t max_tokens;              /* of a reply; 0: 1024 */
+    const char *template_text;        /* a Jinja template to use in place of the model's own; NULL: the model's */
+    const char *template_variables;   /* JSON object of variables for a Jinja template; copied; NULL: none */
 } nce_chat_options;
-#define NCE_CHAT_OPTIONS_INIT { sizeof(nce_chat_options), 0, 0, 0, 0, 0 }
+#define NCE_CHAT_OPTIONS_INIT { sizeof(nce_chat_options), 0, 0, 0, 0, 0, 0, 0 }
 
 /* Create a chat over a sequence, which is emptied.
- * NCE_ERR_INVALID; NCE_ERR_NOTFOUND (template_name); NCE_ERR_UNSUPPORTED (the model's template is not understood: the
- * message says so; give a template_name); NCE_ERR_NOMEM.  Since 0.1. */
+ * NCE_ERR_INVALID; NCE_ERR_NOTFOUND (template_name); NCE_ERR_FORMAT, NCE_ERR_UNSUPPORTED or
+ * NCE_ERR_LIMIT (the template is none, or beyond the interpreter: the message names the line; give a template_name); NCE_ERR_NOMEM.  Since 0.1. */
 NCE_API nce_status nce_chat_create(nce_session *session, const nce_chat_options *options, nce_chat **out);
 NCE_API void nce_chat_destroy(nce_chat *chat); /* NULL is allowed; before its session.  Since 0.1. */
 
@@ -44,7 +47,7 @@ NCE_API nce_status nce_chat_send(nce_chat *chat, const char *text, nce_text_fn *
 NCE_API void nce_chat_reset(nce_chat *chat);
 /* Replace the system prompt (NULL: none) and drop all turns.  NCE_ERR_NOMEM: nothing changed.  Since 0.1. */
 NCE_API nce_status nce_chat_set_system(nce_chat *chat, const char *text);
-/* Name of the template in use ("chatml").  Since 0.1. */
+/* Name of the template in use ("chatml"; "jinja" for one that the interpreter runs).  Since 0.1. */
 NCE_API const char *nce_chat_template(const nce_chat *chat);
 
 /* ---- the conversation ---- */

@@ -8,6 +8,7 @@
 #include "photonic.h"
 #include "device.h"
 #include "tokenizer.h"
+#include "template.h"
 #include "model.h"
 #include "session.h"
 #include "sampler.h"

@@ -1,12 +1,13 @@
 /* Conversations.  A message keeps the tokens of its text (for a reply: the very tokens that were generated), so that the
  * prompt of the next turn begins with what the sequence already holds and only the new part is evaluated. */
 #include "nce/chat.h"
+#include "src/core/session/chat_render.h"
 #include "src/core/session/chat_template.h"
 #include "src/core/session/generate.h"
 #include "src/core/session/session.h"
 #include <string.h>
 
-_Static_assert(sizeof(nce_chat_options) == 40, "ABI: grows only at the end");
+_Static_assert(sizeof(nce_chat_options) == 56, "ABI: grows only at the end");
 
 typedef enum role { SYSTEM, USER, ASSISTANT } role;
 static const char *const role_names[] = {"system", "user", "assistant"};
@@ -28,6 +29,8 @@ struct nce_chat {
     nce_session *s;
     const nce_tokenizer *t;
     const nce_chat_format *format;
+    nce_template *jinja; /* NULL: the format is a built-in one */
+    char *variables;     /* of jinja; may be NULL */
     nce_sampler *sampler;
     uint32_t seq, max_tokens;
     message *messages; /* [0] is the system prompt, if there is one */
@@ -155,11 +158,27 @@ static nce_status add_message(nce_chat *c, token_list *list, const message *m, c
     return status;
 }
 
+/* By the interpreter.  The text of a reply is encoded again, so the prefix is only shared as far as that gives its tokens. */
+static nce_status render_prompt(nce_chat *c, token_list *list)
+{
+    nce_template_message *m = nce_alloc_array(c->ctx, c->n_messages + 1, sizeof *m);
+    if (m == NULL) return nce_fail_nomem(c->ctx, c->n_messages * sizeof *m);
+    for (size_t i = 0; i < c->n_messages; i++)
+        m[i] = (nce_template_message){.role = role_names[c->messages[i].role], .content = c->messages[i].text};
+    nce_free(c->ctx, list->ids);
+    *list = (token_list){0};
+    const nce_status status = nce_chat_render(c->ctx, c->t, c->jinja, m, c->n_messages, c->variables, &list->ids, &list->n);
+    list->capacity = list->n;
+    nce_free(c->ctx, m);
+    return status;
+}
+
 /* The whole conversation, ending where the assistant is to speak. */
 static nce_status build_prompt(nce_chat *c, token_list *list)
 {
     const char *system = NULL;
     nce_status status = NCE_OK;
+    if (c->jinja != NULL) return render_prompt(c, list);
     const int32_t bos = nce_tokenizer_bos(c->t);
     const bool own_bos = strncmp(c->format->user_before, "<s>", 3) == 0; /* the format writes it */
     list->n = 0;
@@ -194,21 +213,31 @@ static nce_status fit_prompt(nce_chat *c, token_list *list)
 }
 
 /* ---- creation ---- */
-static nce_status choose_format(nce_chat *c, const char *name)
+static nce_status choose_format(nce_chat *c, const nce_chat_options *o)
 {
-    const nce_model *m = nce_session_model(c->s);
-    const char *text;
-    size_t n;
-    if (name != NULL) {
-        c->format = nce_chat_format_by_name(name);
-        return c->format ? NCE_OK : nce_fail(c->ctx, NCE_ERR_NOTFOUND, "chat template '%s': known are llama2, llama3, chatml, zephyr, mistral, gemma, phi3", name);
+    static const nce_chat_format by_interpreter = {.name = "jinja"};
+    const char *text = o->template_text;
+    size_t n = text != NULL ? strlen(text) : 0;
+    const bool own = o->template_name == NULL || strcmp(o->template_name, by_interpreter.name) == 0;
+    if (!own) {
+        c->format = nce_chat_format_by_name(o->template_name);
+        return c->format ? NCE_OK
+                         : nce_fail(c->ctx, NCE_ERR_NOTFOUND, "chat template '%s': known are llama2, llama3, chatml, zephyr, mistral, gemma, phi3, jinja",
+                                    o->template_name);
     }
-    const nce_status status = nce_model_meta_string(m, "tokenizer.chat_template", &text, &n);
-    if (status != NCE_OK && status != NCE_ERR_NOTFOUND) return status;
-    c->format = status == NCE_OK ? nce_chat_format_by_template(text, n) : nce_chat_format_by_name("chatml");
-    return c->format ? NCE_OK
-                     : nce_fail(c->ctx, NCE_ERR_UNSUPPORTED, "%s: the model's chat template is not one of the built-in formats; choose one by name",
-                                nce_gguf_name(m->gguf));
+    if (text == NULL) {
+        const nce_status status = nce_model_meta_string(nce_session_model(c->s), "tokenizer.chat_template", &text, &n);
+        if (status != NCE_OK && (status != NCE_ERR_NOTFOUND || o->template_name != NULL)) return status;
+        if (status == NCE_ERR_NOTFOUND) c->format = nce_chat_format_by_name("chatml");
+        else if (o->template_name == NULL) c->format = nce_chat_format_by_template(text, n);
+        if (c->format != NULL) return NCE_OK;
+    }
+    c->format = &by_interpreter;
+    if (o->template_variables != NULL) {
+        c->variables = nce_strndup(c->ctx, o->template_variables, strlen(o->template_variables));
+        if (c->variables == NULL) return nce_fail_nomem(c->ctx, strlen(o->template_variables));
+    }
+    return nce_template_create(c->ctx, text, n, &c->jinja);
 }
 
 nce_status nce_chat_create(nce_session *session, const nce_chat_options *options, nce_chat **out)
@@ -226,7 +255,7 @@ nce_status nce_chat_create(nce_session *session, const nce_chat_options *options
     *c = (nce_chat){.ctx = ctx, .s = session, .t = nce_model_tokenizer(session->model), .seq = o.seq,
                     .max_tokens = o.max_tokens != 0 ? o.max_tokens : 1024};
     nce_sampler_preset("default", &sampling);
-    status = choose_format(c, o.template_name);
+    status = choose_format(c, &o);
     if (status == NCE_OK) status = nce_sampler_create(ctx, session->model->h.n_vocab, o.sampler ? o.sampler : &sampling, &c->sampler);
     if (status == NCE_OK && o.system_prompt != NULL) status = append(c, SYSTEM, o.system_prompt, strlen(o.system_prompt));
     if (status == NCE_OK) status = nce_session_trim(session, o.seq, 0);
@@ -244,6 +273,8 @@ void nce_chat_destroy(nce_chat *c)
     remove_messages(c, 0, c->n_messages);
     nce_free(c->ctx, c->messages);
     nce_sampler_destroy(c->sampler);
+    nce_template_destroy(c->jinja);
+    nce_free(c->ctx, c->variables);
     nce_free(c->ctx, c);
 }
 
