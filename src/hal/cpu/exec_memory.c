@@ -22,6 +22,26 @@ static bool take_slots(nce_exec *e)
     return true;
 }
 
+/* The layout of packed activations changes with the number of columns: small numbers and the limits decide. */
+enum { LAYOUTS_BELOW = 64 };
+
+static size_t most_act_bytes(const nce_matmul_ops *ops, uint32_t block, size_t n_cols, size_t k)
+{
+    size_t most = ops->act_bytes(block, n_cols, k);
+    for (size_t n = 1; n < n_cols && n <= LAYOUTS_BELOW; n++)
+        most = max_size(most, ops->act_bytes(block, n, k));
+    return most;
+}
+
+/* Enough for n_cols columns in up to n_parts parts of any sizes, each packed for itself and aligned. */
+static size_t parts_act_bytes(const nce_matmul_ops *ops, uint32_t block, size_t n_cols, size_t k, size_t n_parts)
+{
+    size_t column = 0;
+    for (size_t n = 1; n <= n_cols && n <= LAYOUTS_BELOW; n++)
+        column = max_size(column, (ops->act_bytes(block, n, k) + n - 1) / n);
+    return n_cols * column + n_parts * 64;
+}
+
 /* Packed activations: the largest of each block size over all products. */
 static bool take_acts(nce_exec *e)
 {
@@ -32,8 +52,7 @@ static bool take_acts(nce_exec *e)
         for (uint32_t m = 0; op->kind == NCE_OP_MATMUL && m < op->n_matrices; m++) {
             const nce_weight *w = op->matrix[m].w;
             const int a = w->type->act_block == 0 ? 0 : w->type->act_block == 32 ? 1 : 2;
-            for (size_t n = 1; n <= e->o.max_rows; n = n < e->o.max_rows && 2 * n > e->o.max_rows ? e->o.max_rows : 2 * n)
-                bytes[a] = max_size(bytes[a], ops->act_bytes(w->type->act_block, n, w->k));
+            bytes[a] = max_size(bytes[a], most_act_bytes(ops, w->type->act_block, e->o.max_rows, w->k));
         }
     }
     for (int a = 0; a < 3; a++)
@@ -89,9 +108,8 @@ static bool take_experts(nce_exec *e)
         const size_t pairs = (size_t)e->o.max_rows * o->n_used;
         const size_t filled = pairs < o->up->n_experts ? pairs : o->up->n_experts;
         const nce_weight *w[2] = {o->up, o->down};
-        for (int j = 0; j < 2; j++) /* packing is linear in the columns, apart from rounding once per expert */
-            act = max_size(act, ops->act_bytes(w[j]->type->act_block, pairs, w[j]->k) +
-                                    filled * (ops->act_bytes(w[j]->type->act_block, 1, w[j]->k) + 128));
+        for (int j = 0; j < 2; j++)
+            act = max_size(act, parts_act_bytes(ops, w[j]->type->act_block, pairs, w[j]->k, filled));
     }
     if (used == 0) return true;
     const size_t pairs = (size_t)e->o.max_rows * used;
