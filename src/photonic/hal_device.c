@@ -9,6 +9,7 @@ enum { ROWS = 32 }; /* decoded together */
 
 typedef struct photonic_device {
     nce_cpu_device cpu;
+    nce_device_ops ops; /* the CPU's, but for destroy */
     nce_photonic *photonic;
 } photonic_device;
 
@@ -107,36 +108,49 @@ static nce_status product(void *user, const nce_type_info *type, const void *w, 
     return status;
 }
 
+/* What the light did, for the log: the model's results do not show it. */
+static void report(photonic_device *d)
+{
+    nce_photonic_stats s = NCE_PHOTONIC_STATS_INIT;
+    double energy = 0.0;
+    if (nce_photonic_stats_get(d->photonic, &s) != NCE_OK) return;
+    for (int i = 0; i < NCE_PHOTONIC_PARTS; i++)
+        energy += (double)s.energy_pj[i] * 1e-12;
+    nce_log(d->cpu.base.ctx, NCE_LOG_INFO,
+            "photonic: %llu dots, %llu by light, %llu retries, %llu corrected, %llu by the CPU, lanes 0x%x, %.6f s, %.6f J",
+            (unsigned long long)s.dots, (unsigned long long)s.device_dots, (unsigned long long)s.retries,
+            (unsigned long long)s.corrected, (unsigned long long)s.fallbacks, s.lanes, (double)s.busy_ns * 1e-9, energy);
+}
+
 static void photonic_destroy(nce_device *device)
 {
     photonic_device *d = (photonic_device *)device;
+    report(d);
     nce_photonic_destroy(d->photonic);
     nce_free(device->ctx, d);
 }
 
 static nce_status photonic_create(nce_context *ctx, const char *argument, nce_device **out)
 {
-    static nce_device_ops const *const base = &nce_cpu_ops;
-    typedef struct holder { photonic_device d; nce_device_ops ops; } holder;
     nce_photonic_options o = NCE_PHOTONIC_OPTIONS_INIT;
     char transport[64];
     nce_status status = nce_photonic_options_parse(ctx, *argument != '\0' ? argument : "sim", &o, transport, sizeof transport);
     if (status != NCE_OK) return status;
-    holder *h = nce_alloc_zero(ctx, sizeof *h);
-    if (h == NULL) return nce_fail_nomem(ctx, sizeof *h);
-    nce_cpu_device_init(&h->d.cpu, ctx, ctx->cpu);
-    nce_matmul_ops_init(&h->d.cpu.k.matmul, 0); /* the reference's activations are plain codes and scales */
-    h->ops = *base;
-    h->ops.destroy = photonic_destroy;
-    h->d.cpu.base.ops = &h->ops;
-    h->d.cpu.product = product;
-    h->d.cpu.product_user = &h->d;
-    status = nce_photonic_create(ctx, &o, &h->d.photonic);
+    photonic_device *d = nce_alloc_zero(ctx, sizeof *d);
+    if (d == NULL) return nce_fail_nomem(ctx, sizeof *d);
+    nce_cpu_device_init(&d->cpu, ctx, ctx->cpu);
+    nce_matmul_ops_init(&d->cpu.k.matmul, 0); /* the reference's activations are plain codes and scales */
+    d->ops = nce_cpu_ops;
+    d->ops.destroy = photonic_destroy;
+    d->cpu.base.ops = &d->ops;
+    d->cpu.product = product;
+    d->cpu.product_user = d;
+    status = nce_photonic_create(ctx, &o, &d->photonic);
     if (status != NCE_OK) {
-        nce_free(ctx, h);
+        nce_free(ctx, d);
         return status;
     }
-    *out = &h->d.cpu.base;
+    *out = &d->cpu.base;
     return NCE_OK;
 }
 

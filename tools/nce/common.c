@@ -28,7 +28,7 @@ int nce_engine_context(const nce_common *c, nce_engine *e)
     memset(e, 0, sizeof *e);
     o.n_threads = c->threads;
     o.log = print_log;
-    o.log_level = c->verbose ? NCE_LOG_DEBUG : NCE_LOG_WARNING;
+    o.log_level = c->verbose ? NCE_LOG_INFO : NCE_LOG_WARNING;
     if (c->isa != NULL) {
         const int code = find_isa(c->isa, &o.isa);
         if (code != NCE_EXIT_OK) return code;
