@@ -113,7 +113,9 @@ static nce_status start(nce_photonic *d)
     status = nce_photonic_guard_start(d);
     if (status == NCE_OK) status = nce_photonic_power(d, true);
     if (status == NCE_OK && !(d->options.flags & NCE_PHOTONIC_NO_CALIBRATION)) status = nce_photonic_calibrate(d);
-    return status;
+    /* Between power-up and tuning the watchdog may cut power (a host that stalled for 100 ms): to the caller the device
+     * did not come up. */
+    return status == NCE_ERR_STATE ? NCE_ERR_BACKEND : status;
 }
 
 nce_status nce_photonic_create(nce_context *ctx, const nce_photonic_options *options, nce_photonic **out)

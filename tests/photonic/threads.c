@@ -4,6 +4,7 @@
 #include "nce/photonic.h"
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { THREADS = 3, ROUNDS = 6, ROWS = 20, BLOCKS = 4, LENGTH = 32 };
 
@@ -63,10 +64,11 @@ int main(void)
     options.flags = NCE_PHOTONIC_GUARD_THREAD;
     if (nce_context_create(NULL, &ctx) != NCE_OK) return 1;
     /* A machine so busy that the guard sleeps for 100 ms makes the watchdog cut power: then start again. */
-    for (int tries = 0; tries < 10 && nce_photonic_create(ctx, &options, &device) == NCE_ERR_BACKEND; tries++) {
-    }
+    for (int tries = 0; tries < 50 && nce_photonic_create(ctx, &options, &device) == NCE_ERR_BACKEND; tries++)
+        usleep(100000);
     if (device == NULL) {
         fprintf(stderr, "%s\n", nce_context_error(ctx));
+        nce_context_destroy(ctx);
         return 1;
     }
     for (uint32_t i = 0; i < THREADS; i++) {
