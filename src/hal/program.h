@@ -42,8 +42,6 @@ typedef enum nce_op_kind {
     NCE_OP_ACT,       /* out = f(in) */
     NCE_OP_GLU,       /* out = f(in) * in2 */
     NCE_OP_ADD,       /* out = in + in2 */
-    NCE_OP_MUL,       /* out = in * in2 */
-    NCE_OP_ADD_BIAS,  /* out = in + vector */
     NCE_OP_SCALE,     /* out = in * scale */
     NCE_OP_SCALE_BY,  /* out = in * (the one float of in2) */
     NCE_OP_POSITION,  /* out = in + the row of a table that the token's position names (learned positions) */
@@ -51,7 +49,6 @@ typedef enum nce_op_kind {
     NCE_OP_SELECT,    /* keep the rows whose logits are wanted: out (a slot of the head) = rows of in */
     NCE_OP_ROUTE,     /* choose experts from router logits */
     NCE_OP_EXPERTS,   /* the chosen experts' feed-forward: out = combination, ascending expert order */
-    NCE_OP_COPY,      /* out = in */
     NCE_OP_KINDS
 } nce_op_kind;
 
@@ -71,7 +68,6 @@ typedef struct nce_op_experts {
     const float *gate_bias, *up_bias, *down_bias; /* [n_experts][n_rows] or NULL */
     nce_act_fn f;
     uint32_t n_used;
-    bool weight_before; /* multiply the input by the routing weight instead of the output (llama4) */
 } nce_op_experts;
 
 typedef struct nce_op_route {
@@ -90,7 +86,7 @@ typedef struct nce_op {
     uint32_t width;       /* columns of in (of one part for NORM) */
     uint32_t n_groups;    /* NORM: parts; ROPE: heads */
     float scale, eps;     /* EMBED SCALE SOFTCAP (cap), NORM */
-    const float *weight, *bias; /* NORM, ADD_BIAS: vectors; group_weights: [n_groups][width] */
+    const float *weight, *bias; /* NORM: vectors; group_weights: [n_groups][width] */
     bool group_weights;
     nce_norm_kind norm;
     nce_act_fn f;

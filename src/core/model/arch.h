@@ -20,7 +20,7 @@ typedef struct nce_rope_params {
     float factor;            /* positions are divided by it (linear, YaRN) */
     uint32_t n_ctx_original; /* YaRN, LongRoPE */
     float attention_factor;  /* magnitude of the rotation; 0: by the scaling's own rule */
-    float yarn_beta_fast, yarn_beta_slow, yarn_ext_factor;
+    float yarn_beta_fast, yarn_beta_slow;
     const float *factors;       /* [n_rot / 2] divisors of the frequencies, or NULL */
     const float *factors_short; /* LongRoPE, for contexts within n_ctx_original */
 } nce_rope_params;
@@ -29,7 +29,6 @@ typedef struct nce_layer_params {
     uint32_t n_heads, n_kv_heads, n_ff;
     uint32_t window; /* 0: all positions */
     uint32_t rope;   /* index of the model's rope tables, or NCE_MAX_ROPE: none */
-    bool dense;      /* a plain feed-forward in a model with experts */
 } nce_layer_params;
 
 typedef struct nce_hparams {
@@ -42,8 +41,6 @@ typedef struct nce_hparams {
     nce_op_route route;
     nce_rope_params rope[NCE_MAX_ROPE];
     uint32_t n_rope;
-    /* multi-head latent attention (deepseek2) */
-    uint32_t q_lora_rank, kv_lora_rank, n_rope_mla;
     nce_layer_params *layer; /* [n_layers] */
 } nce_hparams;
 
@@ -54,12 +51,9 @@ enum {
     NCE_ARCH_ROUTE_PLAIN = 1 << 3,    /* chosen experts' weights are not normalised */
     NCE_ARCH_ROUTE_CHOSEN = 1 << 4,   /* soft-max over the chosen experts only */
     NCE_ARCH_POST_IS_FFN_NORM = 1 << 5, /* "post_attention_norm" is the norm before the feed-forward (gpt-oss) */
-    NCE_ARCH_LOGIT_DIVIDE = 1 << 6,   /* logit_scale divides */
-    NCE_ARCH_MLA = 1 << 7,
-    NCE_ARCH_QK_NORM_AFTER_ROPE = 1 << 8
+    NCE_ARCH_LOGIT_DIVIDE = 1 << 6    /* logit_scale divides */
 };
 
-typedef struct nce_model nce_model;
 typedef struct nce_arch {
     const char *name; /* general.architecture */
     nce_norm_kind norm;

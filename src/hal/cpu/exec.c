@@ -6,9 +6,8 @@ static nce_cpu_op_fn *const op_functions[NCE_OP_KINDS] = {
     [NCE_OP_EMBED] = nce_cpu_embed,       [NCE_OP_NORM] = nce_cpu_norm,         [NCE_OP_MATMUL] = nce_cpu_matmul,
     [NCE_OP_ROPE] = nce_cpu_rope,         [NCE_OP_KV_STORE] = nce_cpu_kv_store, [NCE_OP_ATTENTION] = nce_cpu_attention,
     [NCE_OP_ACT] = nce_cpu_act,           [NCE_OP_GLU] = nce_cpu_glu,           [NCE_OP_ADD] = nce_cpu_add,
-    [NCE_OP_MUL] = nce_cpu_mul,           [NCE_OP_ADD_BIAS] = nce_cpu_add_bias, [NCE_OP_SCALE] = nce_cpu_scale,
-    [NCE_OP_SOFTCAP] = nce_cpu_softcap,   [NCE_OP_SELECT] = nce_cpu_select,     [NCE_OP_ROUTE] = nce_cpu_route,
-    [NCE_OP_EXPERTS] = nce_cpu_experts_run, [NCE_OP_COPY] = nce_cpu_copy,
+    [NCE_OP_SCALE] = nce_cpu_scale,       [NCE_OP_SOFTCAP] = nce_cpu_softcap,   [NCE_OP_SELECT] = nce_cpu_select,
+    [NCE_OP_ROUTE] = nce_cpu_route,       [NCE_OP_EXPERTS] = nce_cpu_experts_run,
     [NCE_OP_SCALE_BY] = nce_cpu_scale_by, [NCE_OP_POSITION] = nce_cpu_position,
 };
 

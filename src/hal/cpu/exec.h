@@ -92,8 +92,8 @@ static inline float *nce_cpu_row(const nce_cpu_thread *t, nce_view v, size_t row
 /* One operation, this thread's share.  Returns true if the step is abandoned (seen at an inner barrier). */
 typedef bool nce_cpu_op_fn(nce_cpu_thread *t, const nce_op *op, size_t index);
 nce_cpu_op_fn nce_cpu_embed, nce_cpu_norm, nce_cpu_matmul, nce_cpu_rope, nce_cpu_kv_store, nce_cpu_attention, nce_cpu_act,
-    nce_cpu_glu, nce_cpu_add, nce_cpu_mul, nce_cpu_add_bias, nce_cpu_scale, nce_cpu_softcap, nce_cpu_select, nce_cpu_route,
-    nce_cpu_experts_run, nce_cpu_copy, nce_cpu_scale_by, nce_cpu_position;
+    nce_cpu_glu, nce_cpu_add, nce_cpu_scale, nce_cpu_softcap, nce_cpu_select, nce_cpu_route,
+    nce_cpu_experts_run, nce_cpu_scale_by, nce_cpu_position;
 
 /* Does op need a barrier before it, given the operation before it?  Row-wise chains do not. */
 bool nce_cpu_row_wise(nce_op_kind kind);

@@ -119,22 +119,6 @@ bool nce_cpu_add(nce_cpu_thread *t, const nce_op *op, size_t index)
     return false;
 }
 
-bool nce_cpu_mul(nce_cpu_thread *t, const nce_op *op, size_t index)
-{
-    (void)index;
-    FOR_MY_ROWS(r)
-    t->k->vec.mul(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), nce_cpu_row(t, op->in2, r), op->width);
-    return false;
-}
-
-bool nce_cpu_add_bias(nce_cpu_thread *t, const nce_op *op, size_t index)
-{
-    (void)index;
-    FOR_MY_ROWS(r)
-    t->k->vec.add(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), op->bias, op->width);
-    return false;
-}
-
 bool nce_cpu_scale(nce_cpu_thread *t, const nce_op *op, size_t index)
 {
     (void)index;
@@ -156,14 +140,6 @@ bool nce_cpu_softcap(nce_cpu_thread *t, const nce_op *op, size_t index)
     (void)index;
     FOR_MY_ROWS(r)
     t->k->vec.softcap(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), op->width, op->scale);
-    return false;
-}
-
-bool nce_cpu_copy(nce_cpu_thread *t, const nce_op *op, size_t index)
-{
-    (void)index;
-    FOR_MY_ROWS(r)
-    memcpy(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), op->width * sizeof(float));
     return false;
 }
 
