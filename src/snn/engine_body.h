@@ -143,7 +143,7 @@ static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_popul
         seen[due[k]] = step + 1;
     }
     const size_t count =
-        snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, due, 0, n, fired);
+        snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, due, 0, n, false, fired);
     for (uint32_t k = 0; k < n; k++)
         active[due[k]] = NAME(may_fire)(snn, p, due[k]);
     __atomic_fetch_add(&p->window_updates, n, __ATOMIC_RELAXED); /* a sum: the order does not matter */
@@ -328,7 +328,7 @@ static size_t NAME(update)(nce_snn *snn, nce_snn_part *part, nce_snn_population 
     if (p->o.model == NCE_SNN_IZHIKEVICH) return NAME(update_izhikevich)(snn, p, step, first, end, fired);
     if (p->o.model == NCE_SNN_ADEX) return NAME(update_adex)(snn, p, step, first, end, fired);
     return snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, NULL, first, end - first,
-                        fired);
+                        step & 1, fired);
 }
 
 /* ---- inputs ---- */
