@@ -59,9 +59,9 @@ typedef struct nce_snn_lif_f32 NCE_SNN_LIF_ARGS(float) nce_snn_lif_f32;
 typedef struct nce_snn_lif_f64 NCE_SNN_LIF_ARGS(double) nce_snn_lif_f64;
 
 /* Step the blocks listed (list NULL: first .. first + n - 1), take and clear their inputs of the slot (slot*16 in
- * elements), append the ids of the neurons that fired, in the order of the blocks.  down: go through the blocks backwards
- * (the answer is the same): a population a little larger than L1 keeps a part of it when sweeps alternate.  Returns how
- * many fired. */
+ * elements), append the ids of the neurons that fired, in the order of the blocks.  down, only without a list: go through
+ * the blocks backwards.  The answer is the same; a population a little larger than L1 keeps a part of it there when the
+ * sweeps alternate.  Returns how many fired. */
 typedef size_t nce_snn_lif_f32_fn(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first,
                                   uint32_t n, bool down, uint32_t *fired);
 typedef size_t nce_snn_lif_f64_fn(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first,

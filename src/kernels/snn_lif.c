@@ -37,7 +37,7 @@ static inline double scale_f64(double p, double t)
 #define BLEND(m, no, yes) ((m) ? (yes) : (no))
 #define RVEC uint16_t
 #define RLOAD(p) (*(p))
-#define RSTORE(p, r) (*(p) = (uint16_t)(r))
+#define RSTORE(p, old, r) (*(p) = (uint16_t)(r))
 #define RBUSY(r) ((r) != 0)
 #define RDOWN(r) ((uint16_t)((r) > 0 ? (r)-1 : 0))
 #define BITS(m) ((unsigned)(m))

@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) unsigned NAME(lanes)(const ARGS *a,
     STORE(in0, zero);
     v = BLEND(RBUSY(ref), next, v);
     STORE(a->v + i, v);
-    RSTORE(a->ref + i, RDOWN(ref));
+    RSTORE(a->ref + i, ref, RDOWN(ref));
     return BITS(GT(v, COEF(NCE_SNN_COEF_VTH)));
 }
 
@@ -117,8 +117,9 @@ static inline __attribute__((always_inline)) size_t NAME(blocks)(const ARGS *giv
     REAL *const ring = a->ring + slot;
     uint8_t *const touched = marks ? a->touched + slot / NCE_SNN_LANES * a->touched_slot : NULL;
     size_t count = 0;
-    for (uint32_t k = 0; k < n; k++) {
-        const uint32_t at = down ? n - 1 - k : k, block = list != NULL ? list[at] : first + at;
+    uint32_t next = down ? first + n - 1 : first;
+    for (uint32_t k = 0; k < n; k++, next += down ? UINT32_MAX : 1) {
+        const uint32_t block = list != NULL ? list[k] : next;
         REAL *in0 = ring + block * a->block_stride, *in1 = in0 + a->plane;
         if (marks) {
             in0 = NAME(take_line)(in0, touched + block * lines, idle);

@@ -352,30 +352,36 @@ static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uin
 
 /* ---- deliveries ---- */
 
-#define DELIVER(delay_of)                                                                                              \
-    for (uint64_t e = begin; e < end; e++) {                                                                           \
-        const uint32_t slot = ((uint32_t)step + (delay_of)) & mask;                                                    \
-        ring[base[e] + slot * NCE_SNN_LANES] += weight[e];                                                             \
-        if (marks) snn->touched[(size_t)slot * lines + (base[e] >> line_shift)] = 1;                                   \
-    }
-
-static inline __attribute__((always_inline)) void
-NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_t begin, uint64_t end, const bool marks)
+/* The slot of each synapse: its delay's, or one for all.  What does not change is held in locals: marks are bytes, and
+ * the compiler must think that storing one may change anything else. */
+static inline __attribute__((always_inline)) void NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part,
+                                                                    uint64_t step, uint64_t begin, uint64_t end,
+                                                                    const bool marks)
 {
-    REAL *ring = snn->ring;
-    const REAL *weight = part->weight;
-    const uint32_t *base = part->base, mask = snn->n_slots - 1;
+    REAL *const ring = snn->ring;
+    uint8_t *const touched = snn->touched;
+    const REAL *const weight = part->weight;
+    const uint32_t *const base = part->base, mask = snn->n_slots - 1;
+    const uint8_t *const delay8 = part->delay8;
+    const uint16_t *const delay16 = part->delay16;
     const unsigned line_shift = (unsigned)__builtin_ctz(snn->n_slots * NCE_SNN_LANES); /* of block and receptor */
     const size_t lines = (size_t)snn->n_rings * snn->n_receptors;
-    if (part->delay8 != NULL) {
-        DELIVER(part->delay8[e])
-    } else if (part->delay16 != NULL) {
-        DELIVER(part->delay16[e])
-    } else {
-        DELIVER(snn->equal_delay)
+    if (delay8 == NULL && delay16 == NULL) {
+        const uint32_t slot = ((uint32_t)step + snn->equal_delay) & mask;
+        REAL *const now = ring + slot * NCE_SNN_LANES;
+        uint8_t *const marked = touched + slot * lines;
+        for (uint64_t e = begin; e < end; e++) {
+            now[base[e]] += weight[e];
+            if (marks) marked[base[e] >> line_shift] = 1;
+        }
+        return;
+    }
+    for (uint64_t e = begin; e < end; e++) {
+        const uint32_t slot = ((uint32_t)step + (delay8 != NULL ? delay8[e] : delay16[e])) & mask;
+        ring[base[e] + slot * NCE_SNN_LANES] += weight[e];
+        if (marks) touched[slot * lines + (base[e] >> line_shift)] = 1;
     }
 }
-#undef DELIVER
 
 #include "src/snn/stdp_body.h"
 #include "src/snn/pull_body.h"

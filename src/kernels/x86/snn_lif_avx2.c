@@ -23,7 +23,7 @@
 #define BLEND(m, no, yes) _mm256_blendv_ps(no, yes, m)
 #define RVEC __m128i
 #define RLOAD(p) _mm_load_si128((const __m128i *)(p))
-#define RSTORE(p, r) _mm_store_si128((__m128i *)(p), r)
+#define RSTORE(p, old, r) _mm_store_si128((__m128i *)(p), r)
 #define RBUSY(r) _mm256_castsi256_ps(_mm256_cvtepi16_epi32(BUSY16(r)))
 #define RDOWN(r) _mm_subs_epu16(r, _mm_set1_epi16(1))
 #define BITS(m) ((unsigned)_mm256_movemask_ps(m))
@@ -51,7 +51,7 @@
 #define BLEND(m, no, yes) _mm256_blendv_pd(no, yes, m)
 #define RVEC __m128i
 #define RLOAD(p) _mm_loadl_epi64((const __m128i *)(p))
-#define RSTORE(p, r) _mm_storel_epi64((__m128i *)(p), r)
+#define RSTORE(p, old, r) _mm_storel_epi64((__m128i *)(p), r)
 #define RBUSY(r) _mm256_castsi256_pd(_mm256_cvtepi16_epi64(BUSY16(r)))
 #define RDOWN(r) _mm_subs_epu16(r, _mm_set1_epi16(1))
 #define BITS(m) ((unsigned)_mm256_movemask_pd(m))

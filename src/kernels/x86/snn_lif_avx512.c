@@ -20,7 +20,7 @@
 #define BLEND(m, no, yes) _mm512_mask_blend_ps(m, no, yes)
 #define RVEC __m256i
 #define RLOAD(p) _mm256_load_si256((const __m256i *)(p))
-#define RSTORE(p, r) _mm256_store_si256((__m256i *)(p), r)
+#define RSTORE(p, old, r) _mm256_mask_storeu_epi16(p, _mm256_test_epi16_mask(old, old), r)
 #define RBUSY(r) _mm256_test_epi16_mask(r, r)
 #define RDOWN(r) _mm256_subs_epu16(r, _mm256_set1_epi16(1))
 #define BITS(m) ((unsigned)(m))
@@ -48,7 +48,7 @@
 #define BLEND(m, no, yes) _mm512_mask_blend_pd(m, no, yes)
 #define RVEC __m128i
 #define RLOAD(p) _mm_load_si128((const __m128i *)(p))
-#define RSTORE(p, r) _mm_store_si128((__m128i *)(p), r)
+#define RSTORE(p, old, r) _mm_mask_storeu_epi16(p, _mm_test_epi16_mask(old, old), r)
 #define RBUSY(r) _mm_test_epi16_mask(r, r)
 #define RDOWN(r) _mm_subs_epu16(r, _mm_set1_epi16(1))
 #define BITS(m) ((unsigned)(m))
