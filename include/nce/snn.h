@@ -297,7 +297,10 @@ typedef enum nce_snn_encoding { /* of the amplitude of an event for a SOURCE neu
     NCE_SNN_ENCODE_DELTA = 3     /* one spike when the amplitude differs by scale_mv or more from that of the last spike */
 } nce_snn_encoding;
 
-enum { NCE_SNN_FREE_RUN = 1 /* do not wait for the wall clock */ };
+enum { /* flags of the control options */
+    NCE_SNN_FREE_RUN = 1,   /* do not wait for the wall clock */
+    NCE_SNN_WOULD_BLOCK = 2 /* a full queue: the caller keeps the event and tries again; not counted as dropped */
+};
 
 typedef struct nce_snn_control_options {
     size_t struct_size;
@@ -317,8 +320,8 @@ NCE_API nce_status nce_snn_configure(nce_snn *snn, const nce_snn_control_options
 NCE_API nce_status nce_snn_start(nce_snn *snn);
 NCE_API nce_status nce_snn_stop(nce_snn *snn);
 /* Submit an event: at time_us of model time (since reset; a time already past: as soon as possible), amplitude in mV.
- * A full queue is NCE_ERR_BUSY, counted in events_dropped; nothing was queued, so the caller may try again.  Never
- * waits, never allocates.  Events of one step act in the order of neuron, then amplitude, however they were submitted.
+ * A full queue is NCE_ERR_BUSY and nothing was queued: a drop, counted in events_dropped, or with NCE_SNN_WOULD_BLOCK
+ * the caller's to try again, not counted.  Never waits, never allocates.  Events of one step act in the order of neuron, then amplitude, however they were submitted.
  * Since 0.1. */
 NCE_API nce_status nce_snn_submit(nce_snn *snn, uint32_t population, uint32_t neuron, uint64_t time_us, float amplitude_mv);
 

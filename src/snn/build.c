@@ -292,7 +292,8 @@ typedef struct {
 nce_status nce_snn_allocate_state(nce_snn *snn)
 {
     const size_t real = snn->engine->real_bytes, n = snn->n_ids, rings = snn->n_rings;
-    const size_t cells = rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES, capacity = snn->o.queue_capacity;
+    const size_t cells = rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES;
+    const size_t capacity = (size_t)snn->o.queue_capacity + NCE_SNN_CALENDAR_LINE;
     const bool precise = any(snn, is_precise);
     const request requests[] = {
         {&snn->v, n, real},
