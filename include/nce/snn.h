@@ -321,7 +321,8 @@ NCE_API nce_status nce_snn_start(nce_snn *snn);
 NCE_API nce_status nce_snn_stop(nce_snn *snn);
 /* Submit an event: at time_us of model time (since reset; a time already past: as soon as possible), amplitude in mV.
  * A full queue is NCE_ERR_BUSY and nothing was queued: a drop, counted in events_dropped, or with NCE_SNN_WOULD_BLOCK
- * the caller's to try again, not counted.  Never waits, never allocates.  Events of one step act in the order of neuron, then amplitude, however they were submitted.
+ * the caller's to try again, not counted.  Never waits, never allocates.  Events of one step act in the order of neuron, then amplitude (by its bits: negative ones
+ * last), however they were submitted.
  * Since 0.1. */
 NCE_API nce_status nce_snn_submit(nce_snn *snn, uint32_t population, uint32_t neuron, uint64_t time_us, float amplitude_mv);
 

@@ -42,41 +42,21 @@ void nce_snn_calendar_clear(nce_snn_calendar *c)
     c->now = 0;
 }
 
-/* Keys that compare as (neuron, amplitude): floats as sign and magnitude turned into an order. */
-static inline uint64_t key_of(const nce_snn_event *e)
-{
-    uint32_t bits;
-    memcpy(&bits, &e->amplitude, sizeof bits);
-    return (uint64_t)e->neuron << 32 | (bits ^ ((uint32_t)-(int32_t)(bits >> 31) | 0x80000000u));
-}
-
 static inline nce_snn_event event_of(uint64_t step, uint64_t key)
 {
-    const uint32_t order = (uint32_t)key, bits = order ^ ((order >> 31) != 0 ? 0x80000000u : UINT32_MAX);
+    const uint32_t bits = (uint32_t)key;
     nce_snn_event e = {step, (uint32_t)(key >> 32), 0};
     memcpy(&e.amplitude, &bits, sizeof bits);
     return e;
 }
 
-static void spill(nce_snn_calendar *c, const nce_snn_event *event)
+void nce_snn_calendar_spill(nce_snn_calendar *c, const nce_snn_event *event)
 {
     const uint32_t i = c->free;
     uint32_t *bucket = &c->bucket[event->step & (c->n_buckets - 1)];
     c->free = c->nodes[i].next;
     c->nodes[i] = (nce_snn_node){*event, *bucket};
     *bucket = i;
-}
-
-bool nce_snn_calendar_insert(nce_snn_calendar *c, const nce_snn_event *event)
-{
-    const size_t b = event->step & (c->n_buckets - 1);
-    if (c->count == c->capacity) return false;
-    c->count++;
-    if (event->step - c->now < c->n_buckets && c->in_line[b] < LINE) /* a step before now is huge here */
-        c->line[b * LINE + c->in_line[b]++] = key_of(event);
-    else
-        spill(c, event);
-    return true;
 }
 
 static inline void order(uint64_t *a, uint64_t *b)
@@ -167,8 +147,7 @@ size_t nce_snn_calendar_take(nce_snn_calendar *c, uint64_t step, nce_snn_event *
 
 static bool before(const nce_snn_event *a, const nce_snn_event *b)
 {
-    if (a->step != b->step) return a->step < b->step;
-    return a->neuron != b->neuron ? a->neuron < b->neuron : a->amplitude < b->amplitude;
+    return a->step != b->step ? a->step < b->step : nce_snn_calendar_key(a) < nce_snn_calendar_key(b);
 }
 
 static void sift(nce_snn_event *e, size_t at, size_t n)
