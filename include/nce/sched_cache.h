@@ -32,8 +32,8 @@ typedef struct nce_block_hasher_options {
 } nce_block_hasher_options;
 #define NCE_BLOCK_HASHER_OPTIONS_INIT { sizeof(nce_block_hasher_options), 0, 0, 0, 0, 0, 0 }
 
-/* Create a hasher: SipHash-1-3 with 128-bit output (Aumasson and Bernstein, INDOCRYPT 2012) over the parent's name and
- * the tokens.  Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Immutable: any number of threads.  Since 0.1. */
+/* Create a hasher: SipHash-1-3 with 128-bit output (Aumasson and Bernstein, INDOCRYPT 2012) over the parent's name and a
+ * like hash of the tokens.  Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Immutable: any number of threads.  Since 0.1. */
 NCE_API nce_status nce_block_hasher_create(nce_context *ctx, const nce_block_hasher_options *options,
                                            nce_block_hasher **out);
 NCE_API void nce_block_hasher_destroy(nce_block_hasher *hasher); /* NULL is allowed */
