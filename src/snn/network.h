@@ -134,6 +134,7 @@ typedef struct nce_snn_engine {
     void (*pull)(nce_snn *snn, nce_snn_part *part, uint64_t step); /* what arrives at the part's neurons in a step */
     double (*get)(const void *array, size_t i);
     void (*set)(void *array, size_t i, double value);
+    void (*settle)(nce_snn *snn, const nce_snn_population *p); /* once a window, awake populations */
 } nce_snn_engine;
 
 struct nce_snn {
