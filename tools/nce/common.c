@@ -1,9 +1,9 @@
 #include "tools/nce/common.h"
+#include "tools/measure.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void print_log(void *user, nce_log_level level, const char *text)
 {
@@ -150,7 +150,5 @@ int32_t *nce_encode_text(const nce_engine *e, const char *text, size_t n_bytes, 
 
 double nce_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return measure_seconds(CLOCK_MONOTONIC);
 }
