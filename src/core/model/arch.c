@@ -62,6 +62,34 @@ static nce_status adjust_cohere2(const nce_gguf *g, nce_hparams *h)
     return status;
 }
 
+/* Latent attention: head sizes as multiplied, not as cached; YaRN scales the scores instead of the rotation. */
+static nce_status adjust_deepseek2(const nce_gguf *g, nce_hparams *h)
+{
+    float temperature = 0.0f, multiplier = 0.0f;
+    nce_rope_params *r = &h->rope[0];
+    nce_status status = nce_hparam_u32(g, "attention.kv_lora_rank", 1, 1024, &h->n_lora_kv);
+    if (status == NCE_ERR_NOTFOUND)
+        return nce_fail(nce_gguf_context(g), NCE_ERR_FORMAT, "%s: key deepseek2.attention.kv_lora_rank is missing", nce_gguf_name(g));
+    if (status == NCE_OK) status = nce_optional(nce_hparam_u32(g, "attention.q_lora_rank", 1, 1u << 20, &h->n_lora_q));
+    if (status == NCE_OK) status = nce_optional(nce_hparam_u32(g, "attention.key_length_mla", 1, 1024, &h->n_dk));
+    if (status == NCE_OK) status = nce_optional(nce_hparam_u32(g, "attention.value_length_mla", 1, 1024, &h->n_dv));
+    if (status == NCE_OK) status = nce_optional(nce_hparam_f32(g, "attention.temperature_scale", 0.0f, 1e6f, &temperature));
+    if (status == NCE_OK) status = nce_optional(nce_hparam_f32(g, "rope.scaling.yarn_log_multiplier", 0.0f, 10.0f, &multiplier));
+    if (status != NCE_OK) return status;
+    if (temperature != 0.0f)
+        return nce_fail(nce_gguf_context(g), NCE_ERR_UNSUPPORTED, "%s: attention.temperature_scale is not supported", nce_gguf_name(g));
+    if (r->n_rot >= h->n_dk || h->n_lora_kv + r->n_rot > 1024)
+        return nce_fail(nce_gguf_context(g), NCE_ERR_FORMAT, "%s: rope.dimension_count %u must be below the head size %u, and with kv_lora_rank %u at most 1024",
+                        nce_gguf_name(g), r->n_rot, h->n_dk, h->n_lora_kv);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        h->layer[i].n_kv_heads = h->layer[i].n_heads;
+    h->n_ff_shared = h->n_ff_expert * h->n_experts_shared;
+    const double m = r->scaling == NCE_SCALING_YARN ? nce_yarn_magnitude(multiplier, r->factor) : 1.0;
+    h->attention_scale = (float)(m * m / sqrt((double)h->n_dk));
+    r->yarn_log_multiplier = 0.0f;
+    return NCE_OK;
+}
+
 static nce_status adjust_smollm3(const nce_gguf *g, nce_hparams *h)
 {
     (void)g;
@@ -83,6 +111,7 @@ static const nce_arch archs[] = {
     {"bitnet", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, NULL},
     {"bitnet-b1.58", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_RELU2, 0, NULL},
     {"cohere2", NCE_NORM_LAYER, NCE_ROPE_NORMAL, NCE_ACT_SILU, NCE_ARCH_PARALLEL, adjust_cohere2},
+    {"deepseek2", NCE_NORM_RMS, NCE_ROPE_NORMAL, NCE_ACT_SILU, NCE_ARCH_ROUTE_PLAIN, adjust_deepseek2},
     {"falcon", NCE_NORM_LAYER, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_PARALLEL, NULL},
     {"gemma", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_EMBED_SQRT, NULL},
     {"gemma2", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_EMBED_SQRT, adjust_gemma2},

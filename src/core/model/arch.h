@@ -21,6 +21,7 @@ typedef struct nce_rope_params {
     uint32_t n_ctx_original; /* YaRN, LongRoPE */
     float attention_factor;  /* magnitude of the rotation; 0: by the scaling's own rule */
     float yarn_beta_fast, yarn_beta_slow;
+    float yarn_log_multiplier; /* YaRN's magnitude is 1 + this * ln factor */
     const float *factors;       /* [n_rot / 2] divisors of the frequencies, or NULL */
     const float *factors_short; /* LongRoPE, for contexts within n_ctx_original */
 } nce_rope_params;
@@ -34,6 +35,7 @@ typedef struct nce_layer_params {
 typedef struct nce_hparams {
     uint32_t n_vocab, n_embd, n_layers, n_ctx_train;
     uint32_t n_dk, n_dv;
+    uint32_t n_lora_q, n_lora_kv; /* latent attention (deepseek2): ranks of queries and latent; n_lora_kv 0: ordinary */
     float norm_eps;
     float embedding_scale, residual_scale, logit_scale, attention_scale;
     float attention_cap, logit_cap; /* 0: none */
@@ -75,6 +77,8 @@ void nce_hparams_finish(nce_context *ctx, nce_hparams *h);
 nce_status nce_hparam_u32(const nce_gguf *g, const char *name, uint32_t min, uint32_t max, uint32_t *value);
 nce_status nce_hparam_f32(const nce_gguf *g, const char *name, float min, float max, float *value);
 nce_status nce_hparam_bool(const nce_gguf *g, const char *name, bool *value);
+/* 1 + multiplier * ln factor: what YaRN's authors call the attention temperature. */
+double nce_yarn_magnitude(float multiplier, float factor);
 /* An optional key: NOTFOUND becomes OK. */
 static inline nce_status nce_optional(nce_status s) { return s == NCE_ERR_NOTFOUND ? NCE_OK : s; }
 

@@ -104,7 +104,8 @@ static nce_status read_rope(const nce_gguf *g, const nce_arch *arch, nce_hparams
     nce_rope_params *r = &h->rope[0];
     nce_str scaling = {"none", 4};
     char key[192];
-    *r = (nce_rope_params){.n_rot = h->n_dk, .base = 10000.0f, .factor = 1.0f, .yarn_beta_fast = 32.0f, .yarn_beta_slow = 1.0f};
+    *r = (nce_rope_params){.n_rot = h->n_dk, .base = 10000.0f, .factor = 1.0f, .yarn_beta_fast = 32.0f, .yarn_beta_slow = 1.0f,
+                            .yarn_log_multiplier = 0.1f};
     h->n_rope = arch->rope == NCE_ROPE_NONE ? 0 : 1;
     for (uint32_t i = 0; i < h->n_layers; i++)
         h->layer[i].rope = h->n_rope != 0 ? 0 : NCE_MAX_ROPE;

@@ -29,7 +29,7 @@ static void limit_groups(float *score, const nce_op_route *r)
             if (s > a) b = a, a = s;
             else if (s > b) b = s;
         }
-        group[g] = r->bias != NULL ? a + b : a;
+        group[g] = r->bias != NULL && size > 1 ? a + b : a;
     }
     for (uint32_t i = 0; i < r->n_groups_used; i++)
         keep[take_best(group, r->n_groups)] = true;
