@@ -9,6 +9,7 @@
 #include "device.h"
 #include "tokenizer.h"
 #include "template.h"
+#include "architecture.h"
 #include "model.h"
 #include "session.h"
 #include "sampler.h"

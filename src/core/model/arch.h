@@ -53,8 +53,16 @@ enum {
     NCE_ARCH_ROUTE_PLAIN = 1 << 3,    /* chosen experts' weights are not normalised */
     NCE_ARCH_ROUTE_CHOSEN = 1 << 4,   /* soft-max over the chosen experts only */
     NCE_ARCH_POST_IS_FFN_NORM = 1 << 5, /* "post_attention_norm" is the norm before the feed-forward (gpt-oss) */
-    NCE_ARCH_LOGIT_DIVIDE = 1 << 6    /* logit_scale divides */
+    NCE_ARCH_LOGIT_DIVIDE = 1 << 6,   /* logit_scale divides */
+    NCE_ARCH_LATENT = 1 << 7,         /* latent attention */
+    NCE_ARCH_FLAGS = (1 << 8) - 1
 };
+
+/* Layers whose index modulo period is below layers. */
+typedef struct nce_layer_pattern {
+    uint32_t period, layers;
+} nce_layer_pattern;
+static inline bool nce_in_pattern(nce_layer_pattern p, uint32_t layer) { return layer % p.period < p.layers; }
 
 typedef struct nce_arch {
     const char *name; /* general.architecture */
@@ -62,11 +70,22 @@ typedef struct nce_arch {
     nce_rope_kind rope;
     nce_act_fn act;
     uint32_t flags;
-    /* Adjust what the common keys gave: windows, per-layer rope, scales.  May be NULL. */
+    uint32_t window;            /* of windowed layers if the file names none; 0: all positions */
+    nce_layer_pattern windowed; /* period 0: none */
+    nce_layer_pattern rotated;  /* period 0: all */
+    /* Adjust what the common keys gave: what only code can say.  May be NULL. */
     nce_status (*adjust)(const nce_gguf *g, nce_hparams *h);
 } nce_arch;
 
-const nce_arch *nce_arch_find(nce_str name); /* NULL if unknown */
+/* The library's row or one registered with the context; NULL if unknown.  It lives as long as the context. */
+const nce_arch *nce_arch_find(nce_context *ctx, nce_str name);
+/* Names of all of them, "a, b, c", cut to size. */
+void nce_arch_list(nce_context *ctx, char *text, size_t size);
+
+/* The rows that the program registered (register.c). */
+const nce_arch *nce_arch_registered(nce_context *ctx, nce_str name);
+void nce_arch_list_registered(nce_context *ctx, char *text, size_t size);
+void nce_arch_append(char *text, size_t size, const char *name); /* ", name", if it fits */
 
 /* Read and check every hyper-parameter; h->layer is allocated from the context.  On failure h may be half filled:
  * nce_hparams_finish frees it. */
