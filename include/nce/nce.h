@@ -12,6 +12,7 @@
 #include "architecture.h"
 #include "model.h"
 #include "session.h"
+#include "importance.h"
 #include "sampler.h"
 #include "generate.h"
 #include "chat.h"

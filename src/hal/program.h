@@ -80,6 +80,13 @@ typedef struct nce_op_route {
     const float *bias; /* added for choosing only (deepseek), [n_experts] or NULL */
 } nce_op_route;
 
+/* What the inputs of products were like, for importance matrices: sums of squares of every column and numbers of rows, for
+ * each expert or head.  The device adds to them, rows ascending, so the sums do not depend on threads or batches. */
+typedef struct nce_seen {
+    double *sum2;   /* [sets][k]; NULL: nobody wants to know */
+    uint64_t *rows; /* [sets] */
+} nce_seen;
+
 typedef struct nce_op {
     nce_op_kind kind;
     uint32_t layer;
@@ -103,6 +110,8 @@ typedef struct nce_op {
     size_t k_offset, v_offset;    /* of this layer in a page */
     nce_op_route route;
     nce_op_experts experts;
+    nce_seen seen;      /* MATMUL, MATMUL_HEADS, EXPERTS: in */
+    nce_seen seen_down; /* EXPERTS: what down is multiplied by */
 } nce_op;
 
 typedef struct nce_program {

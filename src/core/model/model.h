@@ -43,6 +43,8 @@ struct nce_model {
 /* Find, check and import every tensor. */
 nce_status nce_model_read_weights(nce_model *m);
 void nce_model_free_weights(nce_model *m);
+/* Name of a layer's matrix in the file; false for others. */
+bool nce_model_weight_name(const nce_model *m, const nce_weight *w, char *name, size_t size);
 
 /* Build the forward step for these KV types.  The program and the shapes it points to are freed by destroy. */
 typedef struct nce_forward {

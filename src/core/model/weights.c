@@ -294,6 +294,17 @@ nce_status nce_model_read_weights(nce_model *m)
     return NCE_OK;
 }
 
+bool nce_model_weight_name(const nce_model *m, const nce_weight *w, char *name, size_t size)
+{
+    for (uint32_t i = 0; i < m->h.n_layers; i++)
+        for (size_t j = 0; j < sizeof layer_weights / sizeof *layer_weights; j++) {
+            if ((const nce_weight *)((const char *)&m->layers[i] + layer_weights[j].field) != w) continue;
+            snprintf(name, size, "blk.%u.%s", i, layer_weights[j].name);
+            return true;
+        }
+    return false;
+}
+
 void nce_model_free_weights(nce_model *m)
 {
     nce_vector *const globals[] = {&m->output_norm, &m->output_norm_b, &m->embed_norm, &m->embed_norm_b, &m->output_b,

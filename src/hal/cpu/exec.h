@@ -109,4 +109,7 @@ nce_status nce_cpu_wait(nce_event *event);
 void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w, const float *bias, const nce_act *a,
                      size_t row0, size_t row1, float *y, size_t ld_y);
 
+/* Add rows [0, n_rows) of x, columns [from, to), to what was seen; from 0 counts the rows.  Does nothing if nobody asked. */
+void nce_cpu_observe(const nce_seen *s, size_t set, const float *x, size_t ld_x, size_t n_rows, size_t k, size_t from, size_t to);
+
 #endif

@@ -99,6 +99,9 @@ bool nce_cpu_matmul(nce_cpu_thread *t, const nce_op *op, size_t index)
         pack_inputs(t, op, acts, t->id, t->n);
     }
     if (nce_team_barrier(&t->e->team, t->id)) return true;
+    size_t from, to;
+    nce_cpu_share(t, op->matrix[0].w->k, &from, &to);
+    nce_cpu_observe(&op->seen, 0, nce_cpu_row(t, op->in, 0), nce_cpu_ld(t, op->in), n, op->matrix[0].w->k, from, to);
     if (n <= NCE_CPU_DECODE_COLS) fixed_rows(t, op, acts);
     else chunked_rows(t, op, index, acts);
     return false;
@@ -115,7 +118,9 @@ bool nce_cpu_matmul_heads(nce_cpu_thread *t, const nce_op *op, size_t index)
     if (nce_team_barrier(&t->e->team, t->id)) return true;
     for (size_t h = t->id; h < op->n_groups; h += t->n) {
         const nce_act a = {w->type->act_block, n, w->k, acts + h * t->e->head_act_bytes};
-        t->k->matmul.pack(&a, nce_cpu_row(t, op->in, 0) + h * op->in_stride, nce_cpu_ld(t, op->in), 0, 1);
+        const float *x = nce_cpu_row(t, op->in, 0) + h * op->in_stride;
+        t->k->matmul.pack(&a, x, nce_cpu_ld(t, op->in), 0, 1);
+        nce_cpu_observe(&op->seen, h, x, nce_cpu_ld(t, op->in), n, w->k, 0, w->k);
     }
     if (nce_team_barrier(&t->e->team, t->id)) return true;
     for (size_t unit; (unit = atomic_fetch_add_explicit(&t->e->next[index], 1, memory_order_relaxed)) < op->n_groups * n_chunks;) {
