@@ -18,6 +18,7 @@ typedef struct nce_device_caps {
     uint64_t memory_bytes;    /* of the device; 0: unknown */
     bool host_memory;         /* addresses are host addresses: imports cost nothing */
     bool exact;               /* obeys the arithmetic contract */
+    bool observes;            /* fills nce_op.seen */
 } nce_device_caps;
 
 struct nce_buffer {

@@ -65,6 +65,7 @@ int nce_engine_session(const nce_common *c, nce_engine *e)
     o.n_ctx = c->ctx;
     o.n_batch = c->batch;
     o.n_seq = c->seqs;
+    o.collect_importance = c->importance;
     if (c->kv != NULL) {
         nce_type type;
         if (nce_type_from_name(c->kv, &type) != NCE_OK) return nce_cmd_usage("--kv: '%s' is no tensor type", c->kv);

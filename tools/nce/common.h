@@ -9,6 +9,7 @@ typedef struct nce_common {
     uint32_t threads, ctx, batch, seqs;
     const char *isa, *device, *kv;
     bool quiet, no_mmap, verbose;
+    bool importance; /* the session collects it */
 } nce_common;
 
 /* Rows for a command's argument table. */

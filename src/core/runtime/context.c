@@ -78,6 +78,7 @@ nce_status nce_context_create(const nce_context_options *options, nce_context **
     ctx->cpu = bits;
     pthread_mutex_init(&ctx->error_mutex, NULL);
     pthread_mutex_init(&ctx->log_mutex, NULL);
+    pthread_mutex_init(&ctx->architectures_mutex, NULL);
     *out = ctx;
     return NCE_OK;
 }
@@ -87,6 +88,11 @@ void nce_context_destroy(nce_context *ctx)
     if (ctx == NULL) return;
     pthread_mutex_destroy(&ctx->error_mutex);
     pthread_mutex_destroy(&ctx->log_mutex);
+    pthread_mutex_destroy(&ctx->architectures_mutex);
+    for (nce_kept *k = ctx->architectures, *next; k != NULL; k = next) {
+        next = k->next;
+        nce_free(ctx, k);
+    }
     nce_free(ctx, ctx);
 }
 

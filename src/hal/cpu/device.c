@@ -75,7 +75,7 @@ const nce_device_ops nce_cpu_ops = {
 
 void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu)
 {
-    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true}};
+    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true, .observes = true}};
     nce_matmul_ops_init(&d->k.matmul, cpu);
     nce_attn_ops_init(&d->k.attn, cpu);
     nce_vec_ops_init(&d->k.vec, cpu);
