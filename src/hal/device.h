@@ -48,6 +48,11 @@ typedef struct nce_device_ops {
     nce_status (*exec_create)(nce_device *d, const struct nce_program *p, const nce_exec_options *o, nce_exec **out);
     void (*exec_destroy)(nce_exec *e);
     size_t (*exec_bytes)(const nce_exec *e);
+    /* Memory for keys and values of this program; NULL: buffer_create.  The other buffer functions work on it. */
+    nce_status (*page_create)(nce_exec *e, size_t bytes, nce_buffer **out);
+    /* Rows of a slot, out after wait and in before submit: how a step goes on on another device. */
+    nce_status (*exec_read)(nce_exec *e, uint32_t slot, size_t n_rows, float *host);
+    nce_status (*exec_write)(nce_exec *e, uint32_t slot, size_t n_rows, const float *host);
     /* Start a step; its arguments stay valid until wait returns.  wait gives the step's own status. */
     nce_status (*submit)(nce_exec *e, const struct nce_step *step, nce_event **out);
     nce_status (*wait)(nce_event *event);

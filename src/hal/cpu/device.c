@@ -67,6 +67,8 @@ const nce_device_ops nce_cpu_ops = {
     .exec_create = nce_cpu_exec_create,
     .exec_destroy = nce_cpu_exec_destroy,
     .exec_bytes = nce_cpu_exec_bytes,
+    .exec_read = nce_cpu_exec_read,
+    .exec_write = nce_cpu_exec_write,
     .submit = nce_cpu_submit,
     .wait = nce_cpu_wait,
 };

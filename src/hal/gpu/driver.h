@@ -29,6 +29,7 @@ typedef struct nce_gpu_info {
     uint32_t max_group;     /* largest work group */
     uint32_t shared_bytes;  /* local memory of a work group */
     bool graphs;            /* capture and replay work */
+    char pci[16];           /* "0000:41:00.0", to find the device's meters; "" if unknown */
 } nce_gpu_info;
 
 typedef struct nce_gpu_ops {
@@ -43,7 +44,8 @@ typedef struct nce_gpu_ops {
     nce_status (*copy)(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, size_t bytes);
     nce_status (*zero)(nce_gpu *g, nce_gpu_address to, size_t bytes);
     nce_status (*sync)(nce_gpu *g);
-    /* A kernel of the embedded module by its name; the same pointer each time. */
+    /* A kernel of the embedded module by its name; the same pointer each time.  The first call loads the module.
+     * NCE_ERR_NOTFOUND: no such kernel; NCE_ERR_UNSUPPORTED: no module for this device. */
     nce_status (*kernel)(nce_gpu *g, const char *name, nce_gpu_kernel **out);
     /* Queued.  groups: number of work groups in x, y, z; group: work items of one in x. */
     nce_status (*launch)(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group, const nce_gpu_arg *args, uint32_t n_args);
@@ -64,7 +66,8 @@ struct nce_gpu {
 /* A vendor: how many devices it has, and why not more. */
 typedef struct nce_gpu_vendor {
     const char *name; /* "cuda", "hip", "oneapi", "opencl" */
-    /* Number of devices; 0 with a reason in the context's error ("cuda: libcuda.so.1 not found"). */
+    /* Number of devices.  If there are none: 0, NCE_ERR_NOTFOUND or NCE_ERR_BACKEND, and the reason as the context's error
+     * ("cuda: libcuda.so.1: cannot open shared object file"). */
     nce_status (*count)(nce_context *ctx, uint32_t *out);
     nce_status (*open)(nce_context *ctx, uint32_t index, nce_gpu **out);
 } nce_gpu_vendor;
