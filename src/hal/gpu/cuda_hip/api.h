@@ -116,7 +116,7 @@ void nce_cu_unload(nce_cu *c);
 /* The result of a driver's call as a status with a message; marks the device lost if it is. */
 nce_status nce_cu_check(nce_cu *c, nce_cu_call call, int code);
 const char *nce_cu_error_text(int code);
-/* For calls whose failure changes nothing for the caller: into the log. */
+/* The same for calls that cannot report: into the log, and a loss shows in the next call. */
 void nce_cu_note(nce_cu *c, nce_cu_call call, int code);
 
 /* The device's context on this thread for the calls in between; leave gives back status, or its own failure. */
