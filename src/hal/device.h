@@ -15,7 +15,8 @@ struct nce_program;
 struct nce_step;
 
 typedef struct nce_device_caps {
-    uint64_t memory_bytes;    /* of the device; 0: unknown */
+    uint64_t memory_bytes;    /* of the device; 0: unknown, or the host's */
+    uint64_t memory_free;     /* of it, kept up to date by the device with what it takes */
     bool host_memory;         /* addresses are host addresses: imports cost nothing */
     bool exact;               /* obeys the arithmetic contract */
 } nce_device_caps;
@@ -72,7 +73,9 @@ typedef struct nce_device_driver {
 } nce_device_driver;
 
 const nce_device_driver *nce_device_driver_at(size_t i); /* NULL beyond the last */
-nce_status nce_device_create(nce_context *ctx, const char *name, nce_device **out);
+/* names: one device, or several with commas in between: layers of a model on each (split/).  gpu_layers: layers on all but
+ * the last, 0: as many as fit; with a single device the CPU is the last. */
+nce_status nce_device_create(nce_context *ctx, const char *names, uint32_t gpu_layers, nce_device **out);
 void nce_device_destroy(nce_device *d); /* NULL is allowed */
 
 extern const nce_device_driver nce_cpu_driver, nce_photonic_driver;
