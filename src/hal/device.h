@@ -70,6 +70,7 @@ typedef struct nce_device_driver {
     const char *name; /* "cpu", the part of a device name before ':' */
     const char *description;
     nce_status (*create)(nce_context *ctx, const char *argument, nce_device **out); /* argument: after ':', or "" */
+    const struct nce_gpu_vendor *vendor; /* whose devices are counted and opened to list them; NULL: there is one */
 } nce_device_driver;
 
 const nce_device_driver *nce_device_driver_at(size_t i); /* NULL beyond the last */

@@ -1,6 +1,5 @@
 /* The known kinds of devices: a new back end is one row here. */
 #include "src/hal/split/split.h"
-#include "nce/device.h"
 #include <string.h>
 
 static const nce_device_driver *const drivers[] = {
@@ -75,22 +74,4 @@ nce_status nce_device_create(nce_context *ctx, const char *list, uint32_t gpu_la
 void nce_device_destroy(nce_device *d)
 {
     if (d != NULL) d->ops->destroy(d);
-}
-
-size_t nce_device_count(const nce_context *ctx)
-{
-    (void)ctx;
-    return N_DRIVERS;
-}
-
-const char *nce_device_name(const nce_context *ctx, size_t i)
-{
-    (void)ctx;
-    return i < N_DRIVERS ? drivers[i]->name : NULL;
-}
-
-const char *nce_device_description(const nce_context *ctx, size_t i)
-{
-    (void)ctx;
-    return i < N_DRIVERS ? drivers[i]->description : NULL;
 }

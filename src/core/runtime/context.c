@@ -86,6 +86,7 @@ nce_status nce_context_create(const nce_context_options *options, nce_context **
     }
     pthread_mutex_init(&ctx->error_mutex, NULL);
     pthread_mutex_init(&ctx->log_mutex, NULL);
+    pthread_mutex_init(&ctx->devices_mutex, NULL);
     *out = ctx;
     return NCE_OK;
 }
@@ -95,6 +96,8 @@ void nce_context_destroy(nce_context *ctx)
     if (ctx == NULL) return;
     pthread_mutex_destroy(&ctx->error_mutex);
     pthread_mutex_destroy(&ctx->log_mutex);
+    pthread_mutex_destroy(&ctx->devices_mutex);
+    nce_free(ctx, ctx->devices);
     nce_free(ctx, ctx->paths);
     nce_free(ctx, ctx);
 }

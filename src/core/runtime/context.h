@@ -24,7 +24,8 @@ struct nce_context {
     bool meters;
     char *paths; /* NAME=PATH, each ended by a zero byte, the list by another; or NULL */
     uint32_t cpu; /* NCE_CPU_* bits the kernels may use, already masked by isa */
-    pthread_mutex_t error_mutex, log_mutex;
+    pthread_mutex_t error_mutex, log_mutex, devices_mutex;
+    struct nce_device_list *devices; /* hal/list.c: one block, or NULL until asked for */
     uint64_t error_sequence;
     nce_error_slot errors[NCE_ERROR_SLOTS];
 };

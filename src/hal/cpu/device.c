@@ -91,4 +91,4 @@ static nce_status cpu_create(nce_context *ctx, const char *argument, nce_device 
     return NCE_OK;
 }
 
-const nce_device_driver nce_cpu_driver = {"cpu", "the processor: scalar, AVX2, AVX-512 or NEON, chosen at run time", cpu_create};
+const nce_device_driver nce_cpu_driver = {"cpu", "the processor: scalar, AVX2, AVX-512 or NEON, chosen at run time", cpu_create, NULL};
