@@ -4,6 +4,7 @@
 
 static const nce_device_driver *const drivers[] = {
     &nce_cpu_driver,
+    &nce_opencl_driver,
 #if NCE_WITH_PHOTONIC
     &nce_photonic_driver,
 #endif
