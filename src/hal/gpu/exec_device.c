@@ -120,7 +120,8 @@ nce_status nce_gpu_device_create(nce_gpu *gpu, struct nce_device **out)
         gpu->ops->close(gpu);
         return nce_fail_nomem(ctx, sizeof *d);
     }
-    d->base = (nce_device){&gpu_ops, gpu->ctx, {.memory_bytes = gpu->info.memory_bytes, .exact = true}};
+    d->base = (nce_device){&gpu_ops, gpu->ctx, {.memory_bytes = gpu->info.memory_bytes,
+                                                .memory_free = gpu->info.memory_free, .exact = true}};
     d->gpu = gpu;
     pthread_mutex_init(&d->lock, NULL);
     *out = &d->base;
