@@ -19,6 +19,7 @@ typedef struct nce_device_caps {
     uint64_t memory_free;     /* of it, kept up to date by the device with what it takes */
     bool host_memory;         /* addresses are host addresses: imports cost nothing */
     bool exact;               /* obeys the arithmetic contract */
+    char meters[256];         /* what it draws power from: "cpu,cuda@0000:41:00.0", see meters/meters.h */
 } nce_device_caps;
 
 struct nce_buffer {

@@ -134,6 +134,7 @@ static nce_status open_device(nce_context *ctx, const nce_cu_vendor *vendor, uin
         return status;
     }
     c->base.ops = &ops;
+    c->base.vendor = vendor->name;
     status = nce_cu_check(c, NCE_CU_device_count, c->api.device_count(&n));
     if (status == NCE_OK && index >= (uint32_t)n)
         status = nce_fail(ctx, NCE_ERR_NOTFOUND, "%s:%u: the driver has %d devices", vendor->name, index, n);
