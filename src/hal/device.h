@@ -80,7 +80,7 @@ const nce_device_driver *nce_device_driver_at(size_t i); /* NULL beyond the last
 nce_status nce_device_create(nce_context *ctx, const char *names, uint32_t gpu_layers, nce_device **out);
 void nce_device_destroy(nce_device *d); /* NULL is allowed */
 
-extern const nce_device_driver nce_cpu_driver, nce_cuda_driver, nce_hip_driver, nce_opencl_driver, nce_photonic_driver;
+extern const nce_device_driver nce_cpu_driver, nce_cuda_driver, nce_hip_driver, nce_oneapi_driver, nce_opencl_driver, nce_photonic_driver;
 
 static inline void nce_buffer_destroy(nce_buffer *b)
 {

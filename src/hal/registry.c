@@ -6,6 +6,7 @@ static const nce_device_driver *const drivers[] = {
     &nce_cpu_driver,
     &nce_cuda_driver,
     &nce_hip_driver,
+    &nce_oneapi_driver,
     &nce_opencl_driver,
 #if NCE_WITH_PHOTONIC
     &nce_photonic_driver,

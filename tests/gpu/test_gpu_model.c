@@ -1,4 +1,4 @@
-/* Whole models through the CUDA and HIP hosts and the GPU kernels, on fake drivers: the CPU's bits, also split between a GPU
+/* Whole models through the CUDA, HIP and Level Zero hosts and the GPU kernels, on fake drivers: the CPU's bits, also split between a GPU
  * and the CPU; and every driver call of a load-generate-destroy run failing once. */
 #include "tests/gpu/gpu_test.h"
 #include "src/hal/gpu/image.h"
@@ -24,7 +24,7 @@ static const char *kernel_text(void)
 static setup start(const char *vendor, const char *shape, const char *type)
 {
     setup s;
-    const char *library = strcmp(vendor, "cuda") == 0 ? NCE_FAKE_CUDA : NCE_FAKE_HIP;
+    const char *library = gpu_test_library(vendor);
     s.fake = gpu_test_control(library);
     gpu_test_file(kernel_text(), s.image);
     snprintf(s.paths, sizeof s.paths, "%s=%s,%s-image=%s", vendor, library, vendor, s.image);
@@ -84,6 +84,7 @@ Test(gpu_model, cuda) { same_bits("cuda", "tiny", "q4_k_m", "cuda:0", 0); }
 Test(gpu_model, hip_experts) { same_bits("hip", "moe-16x2", "q4_0", "hip:0", 0); }
 Test(gpu_model, a_layer_on_the_gpu) { same_bits("cuda", "tiny", "q8_0", "cuda", 1); }
 Test(gpu_model, the_end_on_the_gpu) { same_bits("hip", "tiny", "q6_k", "cpu,hip:0", 1); }
+Test(gpu_model, oneapi) { same_bits("oneapi", "tiny", "q5_k_m", "oneapi:0", 0); }
 Test(gpu_model, as_much_as_fits) { same_bits("cuda", "tiny", "q4_0", "cuda:0,cpu", 0); }
 
 static void list_has(const nce_context *ctx, const char *name, const char *refusal)
@@ -129,7 +130,6 @@ Test(gpu_model, too_large_for_the_device)
     finish(&s);
 }
 
-/* n grows quickly in the middle, where the calls are all alike: the launches of the layers. */
 static void fails_anywhere(const char *vendor, const char *device, uint32_t gpu_layers, int code, bool for_good)
 {
     static float logits[(N + 1) * VOCAB];
@@ -142,7 +142,7 @@ static void fails_anywhere(const char *vendor, const char *device, uint32_t gpu_
         const char *call = s.fake->failed;
         cr_assert_not_null(call);
         if (status != NCE_OK) {
-            cr_assert_eq(status, code == 2 ? NCE_ERR_NOMEM : NCE_ERR_BACKEND, "call %ld, %s: %d", n, call, status);
+            cr_assert_eq(status, gpu_test_no_memory(code) ? NCE_ERR_NOMEM : NCE_ERR_BACKEND, "call %ld, %s: %d", n, call, status);
             cr_assert_not_null(strstr(nce_context_error(s.ctx), call), "%ld, %s: '%s'", n, call, nce_context_error(s.ctx));
         }
         cr_assert_eq(s.fake->calls_after_init_failed, 0);
@@ -153,4 +153,5 @@ static void fails_anywhere(const char *vendor, const char *device, uint32_t gpu_
 
 Test(gpu_model, cuda_loses_the_device_anywhere) { fails_anywhere("cuda", "cuda:0", 0, 700, true); }
 Test(gpu_model, hip_loses_the_device_anywhere) { fails_anywhere("hip", "hip:0,cpu", 1, 719, true); }
+Test(gpu_model, oneapi_loses_the_device_anywhere) { fails_anywhere("oneapi", "oneapi:0", 0, 0x70000001, true); }
 Test(gpu_model, cuda_out_of_memory_anywhere) { fails_anywhere("cuda", "cuda:0", 0, 2, false); }
