@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-_Static_assert(sizeof(nce_context_options) == 64, "ABI: grows only at the end");
+_Static_assert(sizeof(nce_context_options) == 72, "ABI: grows only at the end");
 
 enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
 
@@ -52,6 +52,25 @@ nce_status nce_read_options(nce_context *ctx, void *dst, size_t dst_size, const 
     return NCE_OK;
 }
 
+static char *copy_paths(nce_context *ctx, const char *paths)
+{
+    const size_t n = strlen(paths);
+    char *copy = nce_alloc(ctx, n + 2);
+    if (copy == NULL) return NULL;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = paths[i] == ',' ? '\0' : paths[i];
+    copy[n] = copy[n + 1] = '\0';
+    return copy;
+}
+
+const char *nce_path(const nce_context *ctx, const char *name, const char *usual)
+{
+    const size_t n = strlen(name);
+    for (const char *p = ctx->paths; p != NULL && *p != '\0'; p += strlen(p) + 1)
+        if (strncmp(p, name, n) == 0 && p[n] == '=') return p + n + 1;
+    return usual;
+}
+
 nce_status nce_context_create(const nce_context_options *options, nce_context **out)
 {
     nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
@@ -62,7 +81,7 @@ nce_status nce_context_create(const nce_context_options *options, nce_context **
     const nce_status status = nce_read_options(NULL, &o, sizeof o, options, "nce_context_options");
     if (status != NCE_OK) return status;
     if ((o.allocator.alloc == NULL) != (o.allocator.free == NULL) || o.log_level > NCE_LOG_DEBUG || o.n_threads > 1024 ||
-        o.isa > NCE_ISA_NEON || o.reserved != 0)
+        o.isa > NCE_ISA_NEON || o.meters > 1)
         return NCE_ERR_INVALID;
     if (!nce_cpu_mask((nce_isa)o.isa, nce_cpu_detect(), &bits, &isa)) return NCE_ERR_UNSUPPORTED;
     if (o.allocator.alloc == NULL) o.allocator = (nce_allocator){libc_alloc, libc_free, NULL};
@@ -76,9 +95,15 @@ nce_status nce_context_create(const nce_context_options *options, nce_context **
     ctx->n_threads = o.n_threads != 0 ? o.n_threads : nce_cpu_count();
     ctx->isa = isa;
     ctx->cpu = bits;
+    ctx->meters = o.meters == 1;
+    if (o.paths != NULL && (ctx->paths = copy_paths(ctx, o.paths)) == NULL) {
+        nce_free(ctx, ctx);
+        return NCE_ERR_NOMEM;
+    }
     pthread_mutex_init(&ctx->error_mutex, NULL);
     pthread_mutex_init(&ctx->log_mutex, NULL);
     pthread_mutex_init(&ctx->architectures_mutex, NULL);
+    pthread_mutex_init(&ctx->devices_mutex, NULL);
     *out = ctx;
     return NCE_OK;
 }
@@ -93,6 +118,9 @@ void nce_context_destroy(nce_context *ctx)
         next = k->next;
         nce_free(ctx, k);
     }
+    pthread_mutex_destroy(&ctx->devices_mutex);
+    nce_free(ctx, ctx->devices);
+    nce_free(ctx, ctx->paths);
     nce_free(ctx, ctx);
 }
 

@@ -115,6 +115,8 @@ bool nce_cpu_row_wise(nce_op_kind kind);
 nce_status nce_cpu_exec_create(nce_device *d, const nce_program *p, const nce_exec_options *o, nce_exec **out);
 void nce_cpu_exec_destroy(nce_exec *e);
 size_t nce_cpu_exec_bytes(const nce_exec *e);
+nce_status nce_cpu_exec_read(nce_exec *e, uint32_t slot, size_t n_rows, float *host);
+nce_status nce_cpu_exec_write(nce_exec *e, uint32_t slot, size_t n_rows, const float *host);
 nce_status nce_cpu_submit(nce_exec *e, const nce_step *step, nce_event **out);
 nce_status nce_cpu_wait(nce_event *event);
 

@@ -173,3 +173,15 @@ size_t nce_cpu_exec_bytes(const nce_exec *e)
 {
     return e->bytes;
 }
+
+nce_status nce_cpu_exec_read(nce_exec *e, uint32_t slot, size_t n_rows, float *host)
+{
+    memcpy(host, e->slot[slot], n_rows * e->program->slot_width[slot] * sizeof *host);
+    return NCE_OK;
+}
+
+nce_status nce_cpu_exec_write(nce_exec *e, uint32_t slot, size_t n_rows, const float *host)
+{
+    memcpy(e->slot[slot], host, n_rows * e->program->slot_width[slot] * sizeof *host);
+    return NCE_OK;
+}

@@ -128,7 +128,7 @@ bool nce_cpu_matmul_heads(nce_cpu_thread *t, const nce_op *op, size_t index)
     for (size_t unit; (unit = atomic_fetch_add_explicit(&t->e->next[index], 1, memory_order_relaxed)) < op->n_groups * n_chunks;) {
         const size_t h = unit / n_chunks, from = unit % n_chunks * NCE_CPU_CHUNK_ROWS, to = from + NCE_CPU_CHUNK_ROWS;
         const nce_act a = {w->type->act_block, n, w->k, acts + h * t->e->head_act_bytes};
-        nce_cpu_product(t, m, w->buffer->address + w->offset + h * w->expert_bytes, NULL, &a, from, to < w->n_rows ? to : w->n_rows,
+        nce_cpu_product(t, m, w->buffer->address + w->offset + h * w->expert_bytes, NULL, &a, NULL, from, to < w->n_rows ? to : w->n_rows,
                         nce_cpu_row(t, op->out, 0) + h * op->out_stride, nce_cpu_ld(t, op->out));
     }
     return false;
