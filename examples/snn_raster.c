@@ -16,7 +16,8 @@ typedef struct picture {
 static void fill(picture *p, uint32_t x, uint32_t y, uint32_t width, uint32_t height, png_byte colour)
 {
     for (uint32_t row = y; row < y + height && row < p->height; row++)
-        if (x < p->width) memset(p->pixel + (size_t)row * p->width + x, colour, x + width < p->width ? width : p->width - x);
+        if (x < p->width)
+            memset(p->pixel + (size_t)row * p->width + x, colour, x + width < p->width ? width : p->width - x);
 }
 
 /* The spikes of a population in a band that begins at row top. */
@@ -26,10 +27,10 @@ static int draw_spikes(picture *p, nce_snn *snn, uint32_t population, uint32_t t
     if (nce_snn_spikes_read(snn, population, 0, 0, NULL, NULL, &n) != NCE_OK) return 1;
     uint32_t *id = malloc((n + 1) * sizeof *id);
     double *time = malloc((n + 1) * sizeof *time);
-    const int failed =
-        id == NULL || time == NULL || nce_snn_spikes_read(snn, population, 0, n, id, time, &n) != NCE_OK;
+    const int failed = id == NULL || time == NULL || nce_snn_spikes_read(snn, population, 0, n, id, time, &n) != NCE_OK;
     for (size_t i = 0; !failed && i < n; i++) /* a spike's time is the end of its step */
-        fill(p, (uint32_t)(time[i] / nce_snn_dt(snn) - 0.5) * COLUMN, top + id[i] * row_pixels, COLUMN, row_pixels, DOT);
+        fill(p, (uint32_t)(time[i] / nce_snn_dt(snn) - 0.5) * COLUMN, top + id[i] * row_pixels, COLUMN, row_pixels,
+             DOT);
     free(id);
     free(time);
     return failed;

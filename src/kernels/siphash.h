@@ -72,8 +72,7 @@ static inline void nce_sip_finish(nce_sip *s, uint64_t n_bytes, uint64_t rest, u
 }
 
 /* Hashes of n messages of n_words words each that follow one another in memory. */
-typedef void nce_sip_many_fn(const uint64_t key[2], const void *messages, size_t n_words, size_t n,
-                             uint64_t (*out)[2]);
+typedef void nce_sip_many_fn(const uint64_t key[2], const void *messages, size_t n_words, size_t n, uint64_t (*out)[2]);
 typedef struct nce_sip_ops {
     nce_sip_many_fn *many;
 } nce_sip_ops;

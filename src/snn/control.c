@@ -19,7 +19,8 @@ nce_status nce_snn_configure(nce_snn *snn, const nce_snn_control_options *option
     if (o.events_per_cycle == 0) o.events_per_cycle = 4096;
     if (o.interval_us == 0) o.interval_us = 1000;
     if (o.scale_mv == 0) o.scale_mv = 1;
-    if (status == NCE_OK && (o.encoding > NCE_SNN_ENCODE_DELTA || (o.flags & ~(uint32_t)(NCE_SNN_FREE_RUN | NCE_SNN_WOULD_BLOCK))))
+    if (status == NCE_OK &&
+        (o.encoding > NCE_SNN_ENCODE_DELTA || (o.flags & ~(uint32_t)(NCE_SNN_FREE_RUN | NCE_SNN_WOULD_BLOCK))))
         status = nce_fail(snn->ctx, NCE_ERR_INVALID, "control: encoding %u, flags %u", o.encoding, o.flags);
     if (status == NCE_OK && !(o.target_sparsity >= 0 && o.target_sparsity < 1))
         status =

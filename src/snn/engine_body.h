@@ -367,9 +367,8 @@ static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uin
 
 /* The slot of each synapse: its delay's, or one for all.  What does not change is held in locals: marks are bytes, and
  * the compiler must think that storing one may change anything else. */
-static inline __attribute__((always_inline)) void NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part,
-                                                                    uint64_t step, uint64_t begin, uint64_t end,
-                                                                    const bool marks)
+static inline __attribute__((always_inline)) void
+NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_t begin, uint64_t end, const bool marks)
 {
     REAL *const ring = snn->ring;
     uint8_t *const touched = snn->touched;

@@ -194,10 +194,10 @@ struct nce_snn {
     double progress_at;                                               /* seconds */
     uint64_t window_deliveries, window_active, n_windows, active_sum; /* active: neurons that fired in the window */
     uint64_t spikes, applied, late, events_limit;
-    nce_snn_queue queue; /* from any thread */
-    _Atomic uint64_t dropped;        /* events that found it full */
-    uint64_t submitted_before;       /* places taken before the last reset */
-    atomic_bool would_block;         /* a full queue is the caller's to try again: not counted */
+    nce_snn_queue queue;       /* from any thread */
+    _Atomic uint64_t dropped;  /* events that found it full */
+    uint64_t submitted_before; /* places taken before the last reset */
+    atomic_bool would_block;   /* a full queue is the caller's to try again: not counted */
     nce_snn_calendar calendar;
     nce_snn_event *due[2]; /* events of an interval, by its parity, sorted */
     size_t n_due[2];

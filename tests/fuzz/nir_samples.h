@@ -18,13 +18,13 @@ static inline unsigned nir_byte(nir_bytes *b, unsigned below)
 }
 
 /* The last two are a subgraph and a node of no known type. */
-static const char *const nir_types[] = {"Input",   "Output",    "LIF",       "LI",      "IF",     "I",        "CubaLIF",
-                                        "CubaLI",  "Threshold", "Flatten",   "Linear",  "Affine", "Scale",    "Conv1d",
-                                        "Conv2d",  "SumPool2d", "AvgPool2d", "Delay",   "NIRGraph", "Nonsense"};
-static const char *const nir_params[] = {"tau",    "r",       "v_leak",   "v_threshold", "v_reset",     "tau_mem",
-                                         "tau_syn", "w_in",   "threshold", "weight",     "bias",        "scale",
-                                         "shape",  "delay",   "stride",   "padding",     "dilation",    "groups",
-                                         "kernel_size", "input_shape", "input_type", "metadata"};
+static const char *const nir_types[] = {"Input",  "Output",    "LIF",       "LI",     "IF",       "I",       "CubaLIF",
+                                        "CubaLI", "Threshold", "Flatten",   "Linear", "Affine",   "Scale",   "Conv1d",
+                                        "Conv2d", "SumPool2d", "AvgPool2d", "Delay",  "NIRGraph", "Nonsense"};
+static const char *const nir_params[] = {
+    "tau",       "r",      "v_leak",      "v_threshold", "v_reset",    "tau_mem", "tau_syn", "w_in",
+    "threshold", "weight", "bias",        "scale",       "shape",      "delay",   "stride",  "padding",
+    "dilation",  "groups", "kernel_size", "input_shape", "input_type", "metadata"};
 enum { NIR_N_TYPES = 20, NIR_N_PARAMS = 22, NIR_GRAPH = 18, NIR_MOST_NODES = 12, NIR_DEEPEST = 10 };
 
 static inline void nir_put_text(hid_t group, const char *name, const char *text)
@@ -60,7 +60,10 @@ static inline void nir_put_param(hid_t group, nir_bytes *b)
         values[i] = value;
     if (n > 7776) return;
     const hid_t space = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple((int)rank, dim, NULL);
-    const hid_t set = H5Dcreate2(group, name, kind == 0 ? H5T_IEEE_F32LE : kind == 1 ? H5T_IEEE_F64LE : H5T_STD_I64LE,
+    const hid_t set = H5Dcreate2(group, name,
+                                 kind == 0   ? H5T_IEEE_F32LE
+                                 : kind == 1 ? H5T_IEEE_F64LE
+                                             : H5T_STD_I64LE,
                                  space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     if (set >= 0) {
         if (n > 0) H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);

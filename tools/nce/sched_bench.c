@@ -183,7 +183,8 @@ static void bench_place(nce_context *ctx, uint32_t block_tokens)
             place_one(ctx, c, n_tokens, &c->hash[i], &c->decide[i]);
             c->both[i] = c->hash[i] + c->decide[i];
         }
-        printf("  %5zu tokens in blocks of %3u: hashing p50 %.1f, decision p50 %.1f p99 %.1f, together p50 %.1f p99 %.1f\n",
+        printf("  %5zu tokens in blocks of %3u: hashing p50 %.1f, decision p50 %.1f p99 %.1f, together p50 %.1f p99 "
+               "%.1f\n",
                n_tokens, block_tokens, measure_quantile(c->hash, DECISIONS, 0.5),
                measure_quantile(c->decide, DECISIONS, 0.5), measure_quantile(c->decide, DECISIONS, 0.99),
                measure_quantile(c->both, DECISIONS, 0.5), measure_quantile(c->both, DECISIONS, 0.99));

@@ -6,8 +6,8 @@ static inline __m256i rotate(__m256i x, int n)
 {
     if (n == 32) return _mm256_shuffle_epi32(x, 0xb1);
     if (n == 16)
-        return _mm256_shuffle_epi8(x, _mm256_set_epi8(13, 12, 11, 10, 9, 8, 15, 14, 5, 4, 3, 2, 1, 0, 7, 6, 13, 12, 11, 10,
-                                                      9, 8, 15, 14, 5, 4, 3, 2, 1, 0, 7, 6));
+        return _mm256_shuffle_epi8(x, _mm256_set_epi8(13, 12, 11, 10, 9, 8, 15, 14, 5, 4, 3, 2, 1, 0, 7, 6, 13, 12, 11,
+                                                      10, 9, 8, 15, 14, 5, 4, 3, 2, 1, 0, 7, 6));
     return _mm256_or_si256(_mm256_slli_epi64(x, n), _mm256_srli_epi64(x, 64 - n));
 }
 
