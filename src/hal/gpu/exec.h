@@ -47,6 +47,10 @@ typedef struct nce_gpu_device {
     nce_gpu_kernel *kernel[NCE_GPU_KERNELS]; /* those used so far */
 } nce_gpu_device;
 
+/* Device memory, with the lock held; keeps caps.memory_free.  Giving 0 back is allowed. */
+nce_status nce_gpu_take(nce_gpu_device *d, size_t bytes, nce_gpu_address *out);
+void nce_gpu_give(nce_gpu_device *d, nce_gpu_address at, size_t bytes);
+
 /* What a kernel needs to know of a quantized type, the row of kernels/types.h. */
 typedef struct nce_gpu_type {
     const char *name;

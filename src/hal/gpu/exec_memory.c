@@ -185,7 +185,7 @@ static nce_status take_memory(nce_exec *e)
     e->n_pages = (size_t)e->o.max_runs * nce_gpu_groups(e->o.max_positions, NCE_GPU_PAGE);
     e->parts_floats = s.heads_dv * splits * min_size(e->o.max_rows, 4); /* a few rows of a long context, more of a short one */
     e->memory_bytes = (size_t)lay_out(e, &s, 0);
-    nce_status status = gpu->ops->alloc(gpu, e->memory_bytes, &e->memory);
+    nce_status status = nce_gpu_take(e->device, e->memory_bytes, &e->memory);
     if (status != NCE_OK) return status;
     lay_out(e, &s, e->memory);
     void *stage;
@@ -229,7 +229,7 @@ void nce_gpu_exec_destroy(nce_exec *e)
     pthread_mutex_lock(&d->lock);
     for (int i = 0; i < NCE_GPU_GRAPHS; i++)
         if (e->replay[i].graph != NULL) d->gpu->ops->graph_destroy(d->gpu, e->replay[i].graph);
-    d->gpu->ops->free(d->gpu, e->memory);
+    nce_gpu_give(d, e->memory, e->memory_bytes);
     if (e->stage != NULL) d->gpu->ops->host_free(d->gpu, e->stage);
     pthread_mutex_unlock(&d->lock);
     nce_free(d->base.ctx, e->vectors);

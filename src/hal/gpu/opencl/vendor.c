@@ -152,4 +152,5 @@ static nce_status driver_create(nce_context *ctx, const char *argument, nce_devi
     return nce_gpu_driver_create(&nce_gpu_opencl, ctx, argument, out);
 }
 
-const nce_device_driver nce_opencl_driver = {"opencl", "an OpenCL device, opencl:0 the first: PoCL on the CPU, for checking GPU kernels", driver_create};
+const nce_device_driver nce_opencl_driver = {"opencl", "an OpenCL device, opencl:0 the first: PoCL on the CPU, for checking GPU kernels",
+                                              driver_create, &nce_gpu_opencl};
