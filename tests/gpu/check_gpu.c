@@ -12,7 +12,7 @@ static const struct {
     const char *name;
     rig_family_fn *run;
 } families[] = {
-    {"product", check_products}, {"embed", check_embeddings},      {"rows", check_rows},       {"norm", check_norms},
+    {"product", check_products}, {"embed", check_embeddings},     {"rows", check_rows},       {"norm", check_norms},
     {"rope", check_ropes},       {"attention", check_attentions}, {"experts", check_experts},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
@@ -150,8 +150,11 @@ static void run_on(rig *r, rig_case *k, nce_device *d, outcome *out)
     }
     for (size_t i = 0; i < RIG_RUNS * k->n_pages; i++)
         must(r, d->ops->buffer_create(d, k->page_bytes, &pages[i]), "page");
-    const nce_exec_options o = {.max_rows = k->max_rows, .max_selected = 1, .max_runs = RIG_RUNS,
-                                .max_positions = k->n_pages != 0 ? (uint32_t)k->n_pages * NCE_KV_PAGE : 64, .n_threads = 1};
+    const nce_exec_options o = {.max_rows = k->max_rows,
+                                .max_selected = 1,
+                                .max_runs = RIG_RUNS,
+                                .max_positions = k->n_pages != 0 ? (uint32_t)k->n_pages * NCE_KV_PAGE : 64,
+                                .n_threads = 1};
     must(r, d->ops->exec_create(d, &k->program, &o, &e), "exec");
     for (uint32_t i = 0; i < k->program.n_slots; i++)
         must(r, d->ops->exec_write(e, i, k->max_rows, k->slot[i]), "write");
@@ -183,7 +186,8 @@ void rig_run(rig *r, rig_case *k)
     }
     for (size_t i = 0; i < RIG_RUNS * k->n_pages * k->page_bytes; i++)
         if (out[0].pages[i] != out[1].pages[i]) {
-            check_fail(&r->c, "byte %zu of page %zu is %u, not %u", i % k->page_bytes, i / k->page_bytes, out[1].pages[i], out[0].pages[i]);
+            check_fail(&r->c, "byte %zu of page %zu is %u, not %u", i % k->page_bytes, i / k->page_bytes,
+                       out[1].pages[i], out[0].pages[i]);
             break;
         }
     check_release(&r->c);

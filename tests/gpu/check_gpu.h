@@ -34,7 +34,7 @@ typedef struct rig_case {
         const float *rope;
     } step[RIG_STEPS];
     uint32_t rope_width;
-    uint32_t scratch_slots; /* a bit for each slot that a device may leave as it likes: router scores */
+    uint32_t scratch_slots;           /* a bit for each slot that a device may leave as it likes: router scores */
     const float *slot[NCE_MAX_SLOTS]; /* contents before the first step, [max_rows][width] */
 } rig_case;
 

@@ -39,7 +39,8 @@ static void attention_case(rig *r, int i)
         rows += prompt[j] = check_random(c) % 3 == 0 ? check_between(c, 240, 560) : check_between(c, 1, 70);
     rig_begin(r, &k, (uint32_t)rows + 12);
     draw_attention(r, &s, i);
-    const uint32_t q_width = s.n_kv_heads * s.n_group * s.n_dk, k_width = s.n_kv_heads * s.n_dk, v_width = s.n_kv_heads * s.n_dv;
+    const uint32_t q_width = s.n_kv_heads * s.n_group * s.n_dk, k_width = s.n_kv_heads * s.n_dk,
+                   v_width = s.n_kv_heads * s.n_dv;
     const check_fill fill = check_random(c) % 4 ? CHECK_UNIFORM : (check_fill)(check_random(c) % CHECK_N_FILLS);
     const uint16_t qkv = rig_slot(r, &k, q_width + k_width + v_width, fill, 2.0f);
     const uint16_t out = rig_slot(r, &k, s.n_kv_heads * s.n_group * s.n_dv + 1, CHECK_UNIFORM, 1.0f);
@@ -48,7 +49,8 @@ static void attention_case(rig *r, int i)
     for (int j = 0; j < 2; j++) {
         nce_op *op = rig_op(&k, j == 0 ? NCE_OP_KV_STORE : NCE_OP_ATTENTION);
         op->shape = &s;
-        op->in = rig_view(qkv, j == 0 ? q_width : 0), op->in2 = rig_view(qkv, q_width + k_width), op->out = rig_view(out, 1);
+        op->in = rig_view(qkv, j == 0 ? q_width : 0), op->in2 = rig_view(qkv, q_width + k_width),
+        op->out = rig_view(out, 1);
         op->k_offset = 64;
         op->v_offset = 64 + s.n_kv_heads * nce_kv_k_bytes(s.type_k, s.n_dk);
     }
@@ -60,8 +62,9 @@ static void attention_case(rig *r, int i)
         k.step[1].run[j].pos0 = prompt[j];
     }
     k.step[0].n_runs = k.step[1].n_runs = n_runs;
-    check_case(c, "k %s v %s size %u/%u heads %ux%u window %u cap %g sinks %d, %zu runs, %zu rows", nce_type_name(s.type_k),
-               nce_type_name(s.type_v), s.n_dk, s.n_dv, s.n_kv_heads, s.n_group, s.window, (double)s.cap, s.sinks != NULL, n_runs, rows);
+    check_case(c, "k %s v %s size %u/%u heads %ux%u window %u cap %g sinks %d, %zu runs, %zu rows",
+               nce_type_name(s.type_k), nce_type_name(s.type_v), s.n_dk, s.n_dv, s.n_kv_heads, s.n_group, s.window,
+               (double)s.cap, s.sinks != NULL, n_runs, rows);
     rig_run(r, &k);
 }
 
@@ -88,7 +91,9 @@ static void draw_route(rig *r, nce_op_route *o, int i)
 static const nce_type_info *expert_type(check *c, size_t block)
 {
     const nce_type_info *t;
-    do t = nce_type_info_of((nce_type)ONE_OF(c, NCE_TYPE_F32, NCE_TYPE_F16, NCE_TYPE_Q8_0, NCE_TYPE_Q4_1, NCE_TYPE_MXFP4, NCE_TYPE_Q4_K, NCE_TYPE_Q6_K, NCE_TYPE_IQ2_XS));
+    do
+        t = nce_type_info_of((nce_type)ONE_OF(c, NCE_TYPE_F32, NCE_TYPE_F16, NCE_TYPE_Q8_0, NCE_TYPE_Q4_1,
+                                              NCE_TYPE_MXFP4, NCE_TYPE_Q4_K, NCE_TYPE_Q6_K, NCE_TYPE_IQ2_XS));
     while (block != SIZE_MAX && t->act_block != block);
     return t;
 }
@@ -98,12 +103,15 @@ static void expert_case(rig *r, int i)
     check *c = &r->c;
     rig_case k;
     nce_op_route route;
-    const uint32_t rows = (uint32_t)(check_random(c) % 2 ? 1 : check_between(c, 2, 45)), in_k = 256 * (uint32_t)check_between(c, 1, 2), mid = 256;
+    const uint32_t rows = (uint32_t)(check_random(c) % 2 ? 1 : check_between(c, 2, 45)),
+                   in_k = 256 * (uint32_t)check_between(c, 1, 2), mid = 256;
     const uint32_t out_n = (uint32_t)check_between(c, 1, 40);
     draw_route(r, &route, i);
     rig_begin(r, &k, rows);
-    const uint16_t scores = rig_slot(r, &k, route.n_experts + 1, check_random(c) % 4 ? CHECK_UNIFORM : CHECK_SPARSE, 3.0f);
-    const uint16_t in = rig_slot(r, &k, in_k, CHECK_UNIFORM, 1.0f), out = rig_slot(r, &k, out_n + 2, CHECK_UNIFORM, 1.0f);
+    const uint16_t scores =
+        rig_slot(r, &k, route.n_experts + 1, check_random(c) % 4 ? CHECK_UNIFORM : CHECK_SPARSE, 3.0f);
+    const uint16_t in = rig_slot(r, &k, in_k, CHECK_UNIFORM, 1.0f),
+                   out = rig_slot(r, &k, out_n + 2, CHECK_UNIFORM, 1.0f);
     nce_op *op = rig_op(&k, NCE_OP_ROUTE);
     op->in = rig_view(scores, 1);
     k.scratch_slots = 1u << scores;
@@ -113,15 +121,17 @@ static void expert_case(rig *r, int i)
     const nce_type_info *up = expert_type(c, SIZE_MAX);
     const bool gated = i % 2;
     nce_op_experts *x = &op->experts;
-    *x = (nce_op_experts){.n_used = route.n_used, .f = gated ? (nce_act_fn)(check_random(c) % 7) : (nce_act_fn)(check_random(c) % 6)};
+    *x = (nce_op_experts){.n_used = route.n_used,
+                          .f = gated ? (nce_act_fn)(check_random(c) % 7) : (nce_act_fn)(check_random(c) % 6)};
     x->up = &k.weight[rig_weight(r, &k, up, mid, in_k, route.n_experts)];
     if (gated) x->gate = &k.weight[rig_weight(r, &k, expert_type(c, up->act_block), mid, in_k, route.n_experts)];
     x->down = &k.weight[rig_weight(r, &k, expert_type(c, SIZE_MAX), out_n, mid, route.n_experts)];
     x->up_bias = check_random(c) % 2 ? rig_floats(r, (size_t)mid * route.n_experts, CHECK_UNIFORM, 1.0f) : NULL;
-    x->gate_bias = gated && check_random(c) % 2 ? rig_floats(r, (size_t)mid * route.n_experts, CHECK_UNIFORM, 1.0f) : NULL;
+    x->gate_bias =
+        gated && check_random(c) % 2 ? rig_floats(r, (size_t)mid * route.n_experts, CHECK_UNIFORM, 1.0f) : NULL;
     x->down_bias = check_random(c) % 2 ? rig_floats(r, (size_t)out_n * route.n_experts, CHECK_UNIFORM, 1.0f) : NULL;
-    check_case(c, "kind %d, %u of %u experts in %u groups, %u rows, up %s down %s", (int)route.kind, route.n_used, route.n_experts,
-               route.n_groups, rows, up->name, x->down->type->name);
+    check_case(c, "kind %d, %u of %u experts in %u groups, %u rows, up %s down %s", (int)route.kind, route.n_used,
+               route.n_experts, route.n_groups, rows, up->name, x->down->type->name);
     rig_run(r, &k);
 }
 

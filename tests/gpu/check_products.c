@@ -37,11 +37,14 @@ static void product_case(rig *r, const nce_type_info *type, int index)
         const size_t rows = check_between(c, 1, i == 0 ? 90 : 20);
         const uint16_t out = rig_slot(r, &k, (uint32_t)rows + 3, CHECK_UNIFORM, 1.0f);
         const uint32_t w = rig_weight(r, &k, t, rows, n_k, 1);
-        op->matrix[i] = (nce_op_matrix){.w = &k.weight[w], .out = rig_view(out, (uint32_t)check_between(c, 0, 3)),
+        op->matrix[i] = (nce_op_matrix){.w = &k.weight[w],
+                                        .out = rig_view(out, (uint32_t)check_between(c, 0, 3)),
                                         .bias = check_random(c) % 2 ? rig_floats(r, rows, CHECK_UNIFORM, 3.0f) : NULL,
-                                        .add = check_random(c) % 2, .scale = check_random(c) % 2 ? 1.0f : check_uniform(c)};
+                                        .add = check_random(c) % 2,
+                                        .scale = check_random(c) % 2 ? 1.0f : check_uniform(c)};
     }
-    check_case(c, "%s, %zu rows, %zu columns, k %zu, %u matrices", type->name, k.weight[0].n_rows, cols, n_k, op->n_matrices);
+    check_case(c, "%s, %zu rows, %zu columns, k %zu, %u matrices", type->name, k.weight[0].n_rows, cols, n_k,
+               op->n_matrices);
     rig_run(r, &k);
 }
 

@@ -6,16 +6,19 @@ enum { ROWS = 120, NORMS = 60, ROPES = 40 };
 
 void check_rows(rig *r)
 {
-    static const nce_op_kind kinds[] = {NCE_OP_ACT, NCE_OP_GLU, NCE_OP_ADD, NCE_OP_SCALE, NCE_OP_SCALE_BY, NCE_OP_SOFTCAP};
+    static const nce_op_kind kinds[] = {NCE_OP_ACT,   NCE_OP_GLU,      NCE_OP_ADD,
+                                        NCE_OP_SCALE, NCE_OP_SCALE_BY, NCE_OP_SOFTCAP};
     check *c = &r->c;
     for (int i = 0; i < ROWS; i++) {
         rig_case k;
         const nce_op_kind kind = kinds[i % 6];
-        const uint32_t rows = (uint32_t)check_between(c, 1, 9), width = (uint32_t)check_between(c, 1, check_random(c) % 4 ? 70 : 700);
+        const uint32_t rows = (uint32_t)check_between(c, 1, 9),
+                       width = (uint32_t)check_between(c, 1, check_random(c) % 4 ? 70 : 700);
         const check_fill fill = (check_fill)(check_random(c) % CHECK_N_FILLS);
         rig_begin(r, &k, rows);
         const uint16_t a = rig_slot(r, &k, width + 2, fill, check_random(c) % 2 ? 1.0f : 12.0f);
-        const uint16_t b = rig_slot(r, &k, width + 1, fill, 1.0f), out = rig_slot(r, &k, width + 5, CHECK_UNIFORM, 1.0f);
+        const uint16_t b = rig_slot(r, &k, width + 1, fill, 1.0f),
+                       out = rig_slot(r, &k, width + 5, CHECK_UNIFORM, 1.0f);
         nce_op *op = rig_op(&k, kind);
         op->in = rig_view(a, 2), op->in2 = rig_view(b, 1), op->out = check_random(c) % 3 ? rig_view(out, 3) : op->in;
         op->width = width;
@@ -31,11 +34,13 @@ void check_norms(rig *r)
     check *c = &r->c;
     for (int i = 0; i < NORMS; i++) {
         rig_case k;
-        const uint32_t rows = (uint32_t)check_between(c, 1, 7), groups = check_random(c) % 2 ? 1 : (uint32_t)check_between(c, 2, 5);
+        const uint32_t rows = (uint32_t)check_between(c, 1, 7),
+                       groups = check_random(c) % 2 ? 1 : (uint32_t)check_between(c, 2, 5);
         const uint32_t width = (uint32_t)check_between(c, 1, groups == 1 && check_random(c) % 3 == 0 ? 5000 : 140);
         const check_fill fill = (check_fill)(check_random(c) % CHECK_N_FILLS);
         rig_begin(r, &k, rows);
-        const uint16_t in = rig_slot(r, &k, width * groups + 3, fill, 1.0f), out = rig_slot(r, &k, width * groups + 1, fill, 1.0f);
+        const uint16_t in = rig_slot(r, &k, width * groups + 3, fill, 1.0f),
+                       out = rig_slot(r, &k, width * groups + 1, fill, 1.0f);
         nce_op *op = rig_op(&k, NCE_OP_NORM);
         op->in = rig_view(in, 3), op->out = check_random(c) % 2 ? rig_view(out, 0) : op->in;
         op->width = width, op->n_groups = groups;

@@ -135,7 +135,10 @@ nce_status nce_gpu_device_create(nce_gpu *gpu, struct nce_device **out)
         gpu->ops->close(gpu);
         return nce_fail_nomem(ctx, sizeof *d);
     }
-    d->base = (nce_device){&gpu_ops, gpu->ctx, {.memory_bytes = gpu->info.memory_bytes, .memory_free = gpu->info.memory_free, .exact = true}};
+    d->base =
+        (nce_device){&gpu_ops,
+                     gpu->ctx,
+                     {.memory_bytes = gpu->info.memory_bytes, .memory_free = gpu->info.memory_free, .exact = true}};
     d->gpu = gpu;
     pthread_mutex_init(&d->lock, NULL);
     *out = &d->base;
@@ -149,7 +152,8 @@ nce_status nce_gpu_driver_create(const nce_gpu_vendor *vendor, nce_context *ctx,
     nce_gpu *gpu;
     *out = NULL;
     if (*end != '\0' || index > 1000 || strspn(argument, "0123456789") != strlen(argument))
-        return nce_fail(ctx, NCE_ERR_INVALID, "device '%s:%s': the part after ':' must be a number", vendor->name, argument);
+        return nce_fail(ctx, NCE_ERR_INVALID, "device '%s:%s': the part after ':' must be a number", vendor->name,
+                        argument);
     const nce_status status = vendor->open(ctx, (uint32_t)index, &gpu);
     return status == NCE_OK ? nce_gpu_device_create(gpu, out) : status;
 }
