@@ -34,6 +34,7 @@ typedef struct nce_exec_options {
     uint32_t max_runs;
     uint32_t max_positions; /* longest sequence */
     uint32_t n_threads;
+    bool dense_only;        /* never leave zero activations out */
 } nce_exec_options;
 
 typedef struct nce_device_ops {
@@ -54,6 +55,8 @@ typedef struct nce_device_ops {
     /* Rows of a slot, out after wait and in before submit: how a step goes on on another device. */
     nce_status (*exec_read)(nce_exec *e, uint32_t slot, size_t n_rows, float *host);
     nce_status (*exec_write)(nce_exec *e, uint32_t slot, size_t n_rows, const float *host);
+    /* Activations met by products that may leave out zeros, and zeros among them, since creation; NULL: none leaves out any. */
+    void (*exec_sparsity)(const nce_exec *e, uint64_t *columns, uint64_t *zero);
     /* Start a step; its arguments stay valid until wait returns.  wait gives the step's own status. */
     nce_status (*submit)(nce_exec *e, const struct nce_step *step, nce_event **out);
     nce_status (*wait)(nce_event *event);

@@ -4,6 +4,7 @@
 
 static void cpu_destroy(nce_device *d)
 {
+    nce_cpu_sparse_release((nce_cpu_device *)d);
     nce_free(d->ctx, d);
 }
 
@@ -69,6 +70,7 @@ const nce_device_ops nce_cpu_ops = {
     .exec_bytes = nce_cpu_exec_bytes,
     .exec_read = nce_cpu_exec_read,
     .exec_write = nce_cpu_exec_write,
+    .exec_sparsity = nce_cpu_exec_sparsity,
     .submit = nce_cpu_submit,
     .wait = nce_cpu_wait,
 };
@@ -79,6 +81,8 @@ void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu)
     nce_matmul_ops_init(&d->k.matmul, cpu);
     nce_attn_ops_init(&d->k.attn, cpu);
     nce_vec_ops_init(&d->k.vec, cpu);
+    d->k.sparse = nce_sparse_product(cpu);
+    pthread_mutex_init(&d->sparse_mutex, NULL);
 }
 
 static nce_status cpu_create(nce_context *ctx, const char *argument, nce_device **out)
