@@ -19,6 +19,7 @@ typedef struct nce_device_caps {
     uint64_t memory_free;     /* of it, kept up to date by the device with what it takes */
     bool host_memory;         /* addresses are host addresses: imports cost nothing */
     bool exact;               /* obeys the arithmetic contract */
+    char meters[256];         /* what it draws power from: "cpu,cuda@0000:41:00.0", see meters/meters.h */
 } nce_device_caps;
 
 struct nce_buffer {
@@ -82,7 +83,7 @@ const nce_device_driver *nce_device_driver_at(size_t i); /* NULL beyond the last
 nce_status nce_device_create(nce_context *ctx, const char *names, uint32_t gpu_layers, nce_device **out);
 void nce_device_destroy(nce_device *d); /* NULL is allowed */
 
-extern const nce_device_driver nce_cpu_driver, nce_opencl_driver, nce_photonic_driver;
+extern const nce_device_driver nce_cpu_driver, nce_cuda_driver, nce_hip_driver, nce_oneapi_driver, nce_opencl_driver, nce_photonic_driver;
 
 static inline void nce_buffer_destroy(nce_buffer *b)
 {

@@ -4,6 +4,9 @@
 
 static const nce_device_driver *const drivers[] = {
     &nce_cpu_driver,
+    &nce_cuda_driver,
+    &nce_hip_driver,
+    &nce_oneapi_driver,
     &nce_opencl_driver,
 #if NCE_WITH_PHOTONIC
     &nce_photonic_driver,
@@ -31,7 +34,11 @@ static nce_status create_one(nce_context *ctx, const char *name, nce_device **ou
     const nce_device_driver *driver = driver_of(name);
     const char *argument = strchr(name, ':');
     *out = NULL;
-    if (driver != NULL) return driver->create(ctx, argument != NULL ? argument + 1 : "", out);
+    if (driver != NULL) {
+        const nce_status status = driver->create(ctx, argument != NULL ? argument + 1 : "", out);
+        if (status == NCE_OK && (*out)->caps.meters[0] == '\0') memcpy((*out)->caps.meters, "cpu", 4);
+        return status;
+    }
     for (size_t i = 0; i < N_DRIVERS; i++)
         if (strlen(known) + strlen(drivers[i]->name) + 2 < sizeof known) strcat(strcat(known, " "), drivers[i]->name);
     return nce_fail(ctx, NCE_ERR_NOTFOUND, "device '%s' is not in this build, which has:%s", name, known);

@@ -46,6 +46,7 @@ void fake_init_failed(void);
 /* NULL when there is no room, or for 0 bytes. */
 void *fake_block_alloc(size_t bytes, bool device);
 void fake_block_free(void *p, bool device);
+bool fake_block_is_device(const void *p);
 
 /* A module of OpenCL C text.  The compiled program stays for the process, so that loading it again is quick.
  * false: it does not compile, or there is no OpenCL. */

@@ -44,6 +44,11 @@ void *fake_block_alloc(size_t bytes, bool device)
     return (char *)p + HEADER;
 }
 
+bool fake_block_is_device(const void *p)
+{
+    return ((const uint64_t *)p)[-HEADER / 8] == device_mark;
+}
+
 /* A pointer that is not what alloc gave ends the test, which is what it should do. */
 void fake_block_free(void *p, bool device)
 {

@@ -24,6 +24,18 @@ static inline fake_control *gpu_test_control(const char *library)
     return c;
 }
 
+/* The fake library of a vendor. */
+static inline const char *gpu_test_library(const char *vendor)
+{
+    return strcmp(vendor, "cuda") == 0 ? NCE_FAKE_CUDA : strcmp(vendor, "hip") == 0 ? NCE_FAKE_HIP : NCE_FAKE_ZE;
+}
+
+/* Is the code lack of memory? */
+static inline bool gpu_test_no_memory(int code)
+{
+    return code == 2 || code == 0x70000003;
+}
+
 /* paths as in nce_context_options; allocator may be NULL. */
 static inline nce_context *gpu_test_context(const char *paths, faulty_alloc *allocator)
 {

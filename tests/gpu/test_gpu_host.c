@@ -1,4 +1,4 @@
-/* The CUDA and HIP hosts against fake drivers: memory, kernels, graphs, and every way to fail. */
+/* The CUDA, HIP and Level Zero hosts against fake drivers: memory, kernels, graphs, and every way to fail. */
 #include "tests/gpu/gpu_test.h"
 
 static const char kernels[] =
@@ -15,7 +15,7 @@ typedef struct setup {
 static setup start(const nce_gpu_vendor *vendor, faulty_alloc *allocator)
 {
     setup s = {.vendor = vendor};
-    const char *library = vendor == &nce_gpu_cuda ? NCE_FAKE_CUDA : NCE_FAKE_HIP;
+    const char *library = gpu_test_library(vendor->name);
     s.fake = gpu_test_control(library);
     gpu_test_file(kernels, s.image);
     snprintf(s.paths, sizeof s.paths, "%s=%s,%s-image=%s", vendor->name, library, vendor->name, s.image);
@@ -50,8 +50,8 @@ static nce_status use(nce_gpu *g, bool graph, float *y)
     if (status == NCE_OK) memcpy(staging, x, sizeof x);
     if (status == NCE_OK) status = g->ops->kernel(g, "add", &k);
     if (status == NCE_OK) status = g->ops->zero(g, dy, sizeof x);
-    if (status == NCE_OK && graph) status = g->ops->capture_begin(g);
     const nce_gpu_arg args[] = {{&dy, 8, true}, {&dx, 8, true}, {&a, 4, false}, {&n, 4, false}};
+    if (status == NCE_OK && graph) status = g->ops->capture_begin(g);
     if (status == NCE_OK) status = g->ops->upload(g, dx, staging, sizeof x);
     if (status == NCE_OK) status = g->ops->launch(g, k, (const uint32_t[3]){2, 1, 1}, 64, args, 4);
     if (status == NCE_OK) status = g->ops->copy(g, dx, dy, sizeof x);
@@ -112,6 +112,7 @@ static void runs_kernels(const nce_gpu_vendor *vendor, const char *arch)
 
 Test(gpu_host, cuda) { runs_kernels(&nce_gpu_cuda, "sm_90"); }
 Test(gpu_host, hip) { runs_kernels(&nce_gpu_hip, "gfx9.4"); }
+Test(gpu_host, oneapi) { runs_kernels(&nce_gpu_oneapi, "0x0bd5"); }
 
 /* Each driver call of a run fails once, with each kind of code: a status, a message that names it, nothing left behind. */
 static void fails_everywhere(const nce_gpu_vendor *vendor, int code, bool for_good)
@@ -129,7 +130,7 @@ static void fails_everywhere(const nce_gpu_vendor *vendor, int code, bool for_go
         failed = call != NULL;
         if (!failed) cr_assert_eq(status, NCE_OK);
         if (status != NCE_OK) {
-            cr_assert_eq(status, code == 2 ? NCE_ERR_NOMEM : NCE_ERR_BACKEND, "call %ld, %s: %d", n, call, status);
+            cr_assert_eq(status, gpu_test_no_memory(code) ? NCE_ERR_NOMEM : NCE_ERR_BACKEND, "call %ld, %s: %d", n, call, status);
             cr_assert_not_null(strstr(nce_context_error(s.ctx), call), "%s: '%s'", call, nce_context_error(s.ctx));
         }
         cr_assert_eq(s.fake->calls_after_init_failed, 0);
@@ -141,12 +142,14 @@ static void fails_everywhere(const nce_gpu_vendor *vendor, int code, bool for_go
 Test(gpu_host, cuda_out_of_memory_anywhere) { fails_everywhere(&nce_gpu_cuda, 2, false); }
 Test(gpu_host, cuda_illegal_address_anywhere) { fails_everywhere(&nce_gpu_cuda, 700, true); }
 Test(gpu_host, hip_unknown_anywhere) { fails_everywhere(&nce_gpu_hip, 999, true); }
+Test(gpu_host, oneapi_device_lost_anywhere) { fails_everywhere(&nce_gpu_oneapi, 0x70000001, true); }
+Test(gpu_host, oneapi_out_of_memory_anywhere) { fails_everywhere(&nce_gpu_oneapi, 0x70000003, false); }
 
-Test(gpu_host, memory_of_the_library_fails_anywhere)
+static void library_memory_fails(const nce_gpu_vendor *vendor)
 {
     for (long n = 1;; n++) {
         faulty_alloc f = {.fail_at = n};
-        setup s = start(&nce_gpu_cuda, &f);
+        setup s = start(vendor, &f);
         float y[N];
         s.fake->skip_kernels = true;
         if (s.ctx != NULL && open_and_use(&s, true, y) != NCE_OK) cr_assert(f.failed);
@@ -155,6 +158,9 @@ Test(gpu_host, memory_of_the_library_fails_anywhere)
         if (!f.failed) break;
     }
 }
+
+Test(gpu_host, cuda_memory_of_the_library_fails_anywhere) { library_memory_fails(&nce_gpu_cuda); }
+Test(gpu_host, oneapi_memory_of_the_library_fails_anywhere) { library_memory_fails(&nce_gpu_oneapi); }
 
 Test(gpu_host, out_of_memory_says_how_much_and_the_device_stays)
 {
@@ -205,6 +211,44 @@ Test(gpu_host, wrong_architecture)
     cr_assert_null(k);
     cr_assert_not_null(strstr(nce_context_error(s.ctx), "no image for this device (209): fake is sm_90"), "%s", nce_context_error(s.ctx));
     g->ops->close(g);
+    finish(&s);
+}
+
+Test(gpu_host, a_module_that_does_not_build)
+{
+    setup s = start(&nce_gpu_oneapi, NULL);
+    nce_gpu *g;
+    nce_gpu_kernel *k;
+    nce_gpu_address at;
+    s.fake->wrong_arch = true;
+    cr_assert_eq(s.vendor->open(s.ctx, 0, &g), NCE_OK, "%s", nce_context_error(s.ctx));
+    cr_assert_eq(g->ops->kernel(g, "add", &k), NCE_ERR_UNSUPPORTED);
+    cr_assert_str_eq(nce_context_error(s.ctx), "oneapi: zeModuleCreate: the module does not build (0x70000004): fake: not for this device");
+    cr_assert_eq(g->ops->alloc(g, (size_t)1 << 31, &at), NCE_ERR_NOMEM);
+    cr_assert_not_null(strstr(nce_context_error(s.ctx), "asked 2147483648, the device has 4294967296, 1073741824 at a time"), "%s", nce_context_error(s.ctx));
+    g->ops->close(g);
+    finish(&s);
+}
+
+Test(gpu_host, large_copies_of_any_memory)
+{
+    enum { BYTES = 9 << 20 }; /* more than twice the staging buffer */
+    setup s = start(&nce_gpu_oneapi, NULL);
+    uint8_t *from = malloc(BYTES), *to = calloc(1, BYTES);
+    nce_gpu *g;
+    nce_gpu_address at;
+    for (size_t i = 0; i < BYTES; i++)
+        from[i] = (uint8_t)(i * 7 + (i >> 13));
+    cr_assert_eq(s.vendor->open(s.ctx, 0, &g), NCE_OK);
+    cr_assert_eq(g->ops->alloc(g, BYTES, &at), NCE_OK);
+    cr_assert_eq(g->ops->upload(g, at, from, BYTES), NCE_OK);
+    cr_assert_eq(g->ops->download(g, to, at, BYTES), NCE_OK);
+    cr_assert_eq(g->ops->sync(g), NCE_OK);
+    cr_assert_eq(memcmp(from, to, BYTES), 0);
+    g->ops->free(g, at);
+    g->ops->close(g);
+    free(from);
+    free(to);
     finish(&s);
 }
 

@@ -28,6 +28,7 @@ int nce_engine_context(const nce_common *c, nce_engine *e)
     memset(e, 0, sizeof *e);
     o.n_threads = c->threads;
     o.paths = c->paths;
+    o.meters = c->energy;
     o.log = print_log;
     o.log_level = c->verbose ? NCE_LOG_INFO : NCE_LOG_WARNING;
     if (c->isa != NULL) {

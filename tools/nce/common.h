@@ -8,7 +8,7 @@
 typedef struct nce_common {
     uint32_t threads, ctx, batch, seqs;
     const char *isa, *device, *gpu_layers, *kv, *paths;
-    bool quiet, no_mmap, verbose;
+    bool quiet, no_mmap, verbose, energy;
 } nce_common;
 
 /* Rows for a command's argument table. */
@@ -23,6 +23,7 @@ typedef struct nce_common {
     {"--ctx", NCE_ARG_U32, &(c).ctx, 1, 1048576, "N  positions of a sequence"},                        \
     {"--batch", NCE_ARG_U32, &(c).batch, 1, 4096, "N  tokens of one forward step (default: 512)"},     \
     {"--no-mmap", NCE_ARG_FLAG, &(c).no_mmap, 0, 0, "read the model into memory instead of mapping it"}, \
+    {"--energy", NCE_ARG_FLAG, &(c).energy, 0, 0, "measure joules, where the machine has meters"},     \
     {"--verbose", NCE_ARG_FLAG, &(c).verbose, 0, 0, "log to stderr"},                                  \
     {"--quiet", NCE_ARG_FLAG, &(c).quiet, 0, 0, "no progress and no statistics"}
 

@@ -59,6 +59,7 @@ typedef struct nce_gpu_ops {
 struct nce_gpu {
     const nce_gpu_ops *ops;
     nce_context *ctx;
+    const char *vendor; /* "cuda" */
     nce_gpu_info info;
     bool lost;
 };

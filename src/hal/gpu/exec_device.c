@@ -1,5 +1,6 @@
 /* A GPU as a device for models: its buffers, and making one from a vendor's device. */
 #include "src/hal/gpu/exec.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,8 @@ nce_status nce_gpu_device_create(nce_gpu *gpu, struct nce_device **out)
                      gpu->ctx,
                      {.memory_bytes = gpu->info.memory_bytes, .memory_free = gpu->info.memory_free, .exact = true}};
     d->gpu = gpu;
+    if (gpu->info.pci[0] != '\0')
+        snprintf(d->base.caps.meters, sizeof d->base.caps.meters, "cpu,%s@%s", gpu->vendor, gpu->info.pci);
     pthread_mutex_init(&d->lock, NULL);
     *out = &d->base;
     return NCE_OK;

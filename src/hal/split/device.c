@@ -74,6 +74,13 @@ static const nce_device_ops ops = {
     .wait = nce_split_wait,
 };
 
+static void add_meters(nce_device_caps *caps, const char *more)
+{
+    const size_t used = strlen(caps->meters);
+    if (used + strlen(more) + 2 > sizeof caps->meters) return; /* then some energy is not counted */
+    snprintf(caps->meters + used, sizeof caps->meters - used, "%s%s", used != 0 ? "," : "", more);
+}
+
 nce_status nce_split_device_create(nce_context *ctx, nce_device *const *devices, const char *const *names, size_t n,
                                    uint32_t gpu_layers, nce_device **out)
 {
@@ -94,6 +101,7 @@ nce_status nce_split_device_create(nce_context *ctx, nce_device *const *devices,
         snprintf(d->name[i], sizeof d->name[i], "%s", names[i]);
         d->base.caps.exact &= devices[i]->caps.exact;
         d->base.caps.memory_bytes += devices[i]->caps.memory_bytes;
+        add_meters(&d->base.caps, devices[i]->caps.meters);
     }
     *out = &d->base;
     return NCE_OK;

@@ -113,12 +113,24 @@ nce_status nce_cu_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3]
     return nce_cu_leave(c, nce_cu_check(c, NCE_CU_launch, code));
 }
 
+/* Ends the capture without a graph: for when its beginning or end is reported as failed. */
+static void abandon(nce_cu *c)
+{
+    void *graph = NULL;
+    if (c->base.lost) return;
+    nce_cu_note(c, NCE_CU_capture_end, c->api.capture_end(c->stream, &graph));
+    if (graph != NULL) nce_cu_note(c, NCE_CU_graph_destroy, c->api.graph_destroy(graph));
+}
+
 nce_status nce_cu_capture_begin(nce_gpu *g)
 {
     nce_cu *c = (nce_cu *)g;
-    const nce_status status = nce_cu_enter(c);
+    nce_status status = nce_cu_enter(c);
     if (status != NCE_OK) return status;
-    return nce_cu_leave(c, nce_cu_check(c, NCE_CU_capture_begin, c->api.capture_begin(c->stream, CAPTURE_THREAD_LOCAL)));
+    const int code = c->api.capture_begin(c->stream, CAPTURE_THREAD_LOCAL);
+    status = nce_cu_leave(c, nce_cu_check(c, NCE_CU_capture_begin, code));
+    if (status != NCE_OK && code == 0) abandon(c);
+    return status;
 }
 
 nce_status nce_cu_capture_end(nce_gpu *g, nce_gpu_graph **out)
@@ -127,7 +139,10 @@ nce_status nce_cu_capture_end(nce_gpu *g, nce_gpu_graph **out)
     void *graph = NULL;
     *out = NULL;
     nce_status status = nce_cu_enter(c);
-    if (status != NCE_OK) return status;
+    if (status != NCE_OK) {
+        abandon(c);
+        return status;
+    }
     nce_gpu_graph *made = nce_alloc_zero(g->ctx, sizeof *made);
     status = nce_cu_check(c, NCE_CU_capture_end, c->api.capture_end(c->stream, &graph)); /* also without memory: it must end */
     if (status == NCE_OK && made == NULL) status = nce_fail_nomem(g->ctx, sizeof *made);

@@ -1,5 +1,6 @@
-/* CUDA and HIP: names, numbers, and what nce_gpu.h's vendor needs of them. */
+/* CUDA and HIP: their names and numbers, and opening a device. */
 #include "src/hal/gpu/cuda_hip/api.h"
+#include "src/hal/gpu/exec.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -133,6 +134,7 @@ static nce_status open_device(nce_context *ctx, const nce_cu_vendor *vendor, uin
         return status;
     }
     c->base.ops = &ops;
+    c->base.vendor = vendor->name;
     status = nce_cu_check(c, NCE_CU_device_count, c->api.device_count(&n));
     if (status == NCE_OK && index >= (uint32_t)n)
         status = nce_fail(ctx, NCE_ERR_NOTFOUND, "%s:%u: the driver has %d devices", vendor->name, index, n);
@@ -154,3 +156,16 @@ static nce_status hip_open(nce_context *ctx, uint32_t index, nce_gpu **out) { re
 
 const nce_gpu_vendor nce_gpu_cuda = {"cuda", cuda_count, cuda_open};
 const nce_gpu_vendor nce_gpu_hip = {"hip", hip_count, hip_open};
+
+static nce_status cuda_create(nce_context *ctx, const char *argument, nce_device **out)
+{
+    return nce_gpu_driver_create(&nce_gpu_cuda, ctx, argument, out);
+}
+
+static nce_status hip_create(nce_context *ctx, const char *argument, nce_device **out)
+{
+    return nce_gpu_driver_create(&nce_gpu_hip, ctx, argument, out);
+}
+
+const nce_device_driver nce_cuda_driver = {"cuda", "an NVIDIA GPU, cuda:0 the first", cuda_create, &nce_gpu_cuda};
+const nce_device_driver nce_hip_driver = {"hip", "an AMD GPU, hip:0 the first", hip_create, &nce_gpu_hip};
