@@ -111,11 +111,11 @@ typedef unsigned long long nce_u64;
 #define nce_bits(x) __builtin_bit_cast(nce_u32, (float)(x))
 #define nce_float(x) __builtin_bit_cast(float, (nce_u32)(x))
 #define nce_h2f(h) ((float)__builtin_bit_cast(_Float16, (nce_u16)(h)))
-#define nce_sync()                                             \
-    do {                                                       \
-        __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup"); \
-        __builtin_amdgcn_s_barrier();                          \
-        __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup"); \
+#define nce_sync()                                                                                                     \
+    do {                                                                                                               \
+        __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");                                                         \
+        __builtin_amdgcn_s_barrier();                                                                                  \
+        __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");                                                         \
     } while (0)
 #if defined(__GFX11__) || defined(__GFX12__)
 #define nce_dot4(a, b, c) __builtin_amdgcn_sudot4(1, a, 1, b, c, 0)

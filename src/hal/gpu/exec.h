@@ -47,6 +47,10 @@ typedef struct nce_gpu_device {
     nce_gpu_kernel *kernel[NCE_GPU_KERNELS]; /* those used so far */
 } nce_gpu_device;
 
+/* Device memory, with the lock held; keeps caps.memory_free.  Giving 0 back is allowed. */
+nce_status nce_gpu_take(nce_gpu_device *d, size_t bytes, nce_gpu_address *out);
+void nce_gpu_give(nce_gpu_device *d, nce_gpu_address at, size_t bytes);
+
 /* What a kernel needs to know of a quantized type, the row of kernels/types.h. */
 typedef struct nce_gpu_type {
     const char *name;
@@ -62,14 +66,23 @@ typedef struct nce_gpu_value {
     uint32_t word;
     float number;
 } nce_gpu_value;
-#define NCE_GPU_A(x) {.kind = NCE_GPU_ADDRESS, .address = (x)}
-#define NCE_GPU_I(x) {.kind = NCE_GPU_INT, .word = (uint32_t)(x)}
-#define NCE_GPU_F(x) {.kind = NCE_GPU_FLOAT, .number = (x)}
+#define NCE_GPU_A(x)                                                                                                   \
+    {                                                                                                                  \
+        .kind = NCE_GPU_ADDRESS, .address = (x)                                                                        \
+    }
+#define NCE_GPU_I(x)                                                                                                   \
+    {                                                                                                                  \
+        .kind = NCE_GPU_INT, .word = (uint32_t)(x)                                                                     \
+    }
+#define NCE_GPU_F(x)                                                                                                   \
+    {                                                                                                                  \
+        .kind = NCE_GPU_FLOAT, .number = (x)                                                                           \
+    }
 enum { NCE_GPU_MAX_ARGS = 24 };
 nce_status nce_gpu_run(nce_gpu_device *d, int kernel, size_t groups_x, size_t groups_y, uint32_t group,
                        const nce_gpu_value *values, size_t n);
-#define NCE_GPU_RUN(d, kernel, gx, gy, group, ...)                                                       \
-    nce_gpu_run(d, kernel, gx, gy, group, (const nce_gpu_value[]){__VA_ARGS__},                          \
+#define NCE_GPU_RUN(d, kernel, gx, gy, group, ...)                                                                     \
+    nce_gpu_run(d, kernel, gx, gy, group, (const nce_gpu_value[]){__VA_ARGS__},                                        \
                 sizeof((const nce_gpu_value[]){__VA_ARGS__}) / sizeof(nce_gpu_value))
 
 static inline size_t nce_gpu_groups(size_t n, size_t per)
@@ -99,7 +112,7 @@ struct nce_exec {
     nce_gpu_device *device;
     const nce_program *program;
     nce_exec_options o;
-    size_t first_head; /* index of the first operation of the head, or n_ops */
+    size_t first_head;       /* index of the first operation of the head, or n_ops */
     nce_gpu_vector *vectors; /* sorted by host address */
     size_t n_vectors, vectors_capacity;
     nce_gpu_address memory; /* the block that all of the following lie in */
@@ -108,7 +121,7 @@ struct nce_exec {
     nce_gpu_address codes[2], scales[2]; /* packed activations: blocks of 32, of 256 */
     nce_gpu_address parts;               /* partial attention results */
     size_t parts_floats;
-    nce_gpu_address ids, weights, gate, up, y; /* of experts */
+    nce_gpu_address ids, weights, gate, up, y;       /* of experts */
     nce_gpu_address rows, rope[NCE_MAX_ROPE], pages; /* what a step brings: copies of the staging block */
     size_t stage_bytes;
     uint8_t *stage; /* on the host, the same layout */
@@ -142,9 +155,9 @@ static inline nce_gpu_address nce_gpu_weight_at(const nce_weight *w)
 nce_gpu_address nce_gpu_vector_at(const nce_exec *e, const float *host);
 
 typedef nce_status nce_gpu_op_fn(nce_exec *e, const nce_op *op, nce_gpu_span s);
-nce_gpu_op_fn nce_gpu_embed, nce_gpu_position, nce_gpu_norm, nce_gpu_matmul, nce_gpu_rope, nce_gpu_kv_store, nce_gpu_attention,
-    nce_gpu_act, nce_gpu_glu, nce_gpu_add, nce_gpu_scale, nce_gpu_scale_by, nce_gpu_softcap, nce_gpu_select, nce_gpu_route,
-    nce_gpu_experts;
+nce_gpu_op_fn nce_gpu_embed, nce_gpu_position, nce_gpu_norm, nce_gpu_matmul, nce_gpu_rope, nce_gpu_kv_store,
+    nce_gpu_attention, nce_gpu_act, nce_gpu_glu, nce_gpu_add, nce_gpu_scale, nce_gpu_scale_by, nce_gpu_softcap,
+    nce_gpu_select, nce_gpu_route, nce_gpu_experts;
 
 nce_status nce_gpu_exec_create(nce_device *d, const nce_program *p, const nce_exec_options *o, nce_exec **out);
 void nce_gpu_exec_destroy(nce_exec *e);
@@ -155,6 +168,7 @@ nce_status nce_gpu_submit(nce_exec *e, const nce_step *step, nce_event **out);
 nce_status nce_gpu_wait(nce_event *event);
 
 /* A device "vendor:index" of the registry; argument: the index, or "" for the first. */
-nce_status nce_gpu_driver_create(const nce_gpu_vendor *vendor, nce_context *ctx, const char *argument, nce_device **out);
+nce_status nce_gpu_driver_create(const nce_gpu_vendor *vendor, nce_context *ctx, const char *argument,
+                                 nce_device **out);
 
 #endif

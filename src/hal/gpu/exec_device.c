@@ -22,6 +22,21 @@ static void gpu_destroy(nce_device *base)
     nce_free(base->ctx, d);
 }
 
+nce_status nce_gpu_take(nce_gpu_device *d, size_t bytes, nce_gpu_address *out)
+{
+    uint64_t *free = &d->base.caps.memory_free;
+    const nce_status status = d->gpu->ops->alloc(d->gpu, bytes, out);
+    if (status == NCE_OK) *free -= bytes < *free ? bytes : *free;
+    return status;
+}
+
+void nce_gpu_give(nce_gpu_device *d, nce_gpu_address at, size_t bytes)
+{
+    if (at == 0) return;
+    d->gpu->ops->free(d->gpu, at);
+    d->base.caps.memory_free += bytes;
+}
+
 /* A buffer, zeroed (host NULL: saved states must not hold old memory) or filled. */
 static nce_status new_buffer(nce_device *base, const void *host, size_t bytes, nce_buffer **out)
 {
@@ -32,11 +47,11 @@ static nce_status new_buffer(nce_device *base, const void *host, size_t bytes, n
     *out = NULL;
     if (b == NULL) return nce_fail_nomem(base->ctx, sizeof *b);
     pthread_mutex_lock(&d->lock);
-    nce_status status = ops->alloc(d->gpu, bytes, &at);
+    nce_status status = nce_gpu_take(d, bytes, &at);
     if (status == NCE_OK && host == NULL) status = ops->zero(d->gpu, at, bytes);
     if (status == NCE_OK && host != NULL) status = ops->upload(d->gpu, at, host, bytes);
     if (status == NCE_OK && host != NULL) status = ops->sync(d->gpu);
-    if (status != NCE_OK) ops->free(d->gpu, at);
+    if (status != NCE_OK) nce_gpu_give(d, at, bytes);
     pthread_mutex_unlock(&d->lock);
     if (status != NCE_OK) {
         nce_free(base->ctx, b);
@@ -61,7 +76,7 @@ static void buffer_destroy(nce_buffer *b)
 {
     nce_gpu_device *d = device_of(b);
     pthread_mutex_lock(&d->lock);
-    d->gpu->ops->free(d->gpu, address_of(b));
+    nce_gpu_give(d, address_of(b), b->bytes);
     pthread_mutex_unlock(&d->lock);
     nce_free(d->base.ctx, b);
 }
@@ -121,8 +136,10 @@ nce_status nce_gpu_device_create(nce_gpu *gpu, struct nce_device **out)
         gpu->ops->close(gpu);
         return nce_fail_nomem(ctx, sizeof *d);
     }
-    d->base = (nce_device){&gpu_ops, gpu->ctx, {.memory_bytes = gpu->info.memory_bytes,
-                                                .memory_free = gpu->info.memory_free, .exact = true}};
+    d->base =
+        (nce_device){&gpu_ops,
+                     gpu->ctx,
+                     {.memory_bytes = gpu->info.memory_bytes, .memory_free = gpu->info.memory_free, .exact = true}};
     d->gpu = gpu;
     if (gpu->info.pci[0] != '\0')
         snprintf(d->base.caps.meters, sizeof d->base.caps.meters, "cpu,%s@%s", gpu->vendor, gpu->info.pci);
@@ -138,7 +155,8 @@ nce_status nce_gpu_driver_create(const nce_gpu_vendor *vendor, nce_context *ctx,
     nce_gpu *gpu;
     *out = NULL;
     if (*end != '\0' || index > 1000 || strspn(argument, "0123456789") != strlen(argument))
-        return nce_fail(ctx, NCE_ERR_INVALID, "device '%s:%s': the part after ':' must be a number", vendor->name, argument);
+        return nce_fail(ctx, NCE_ERR_INVALID, "device '%s:%s': the part after ':' must be a number", vendor->name,
+                        argument);
     const nce_status status = vendor->open(ctx, (uint32_t)index, &gpu);
     return status == NCE_OK ? nce_gpu_device_create(gpu, out) : status;
 }

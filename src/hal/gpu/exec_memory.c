@@ -3,8 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- vectors ---- */
 static int by_host(const void *a, const void *b)
@@ -24,7 +30,8 @@ nce_gpu_address nce_gpu_vector_at(const nce_exec *e, const float *host)
 static nce_status add_vector(nce_exec *e, const float *host, size_t n)
 {
     if (host == NULL) return NCE_OK;
-    const nce_status status = nce_grow(e->device->base.ctx, (void **)&e->vectors, &e->vectors_capacity, e->n_vectors + 1, sizeof *e->vectors);
+    const nce_status status =
+        nce_grow(e->device->base.ctx, (void **)&e->vectors, &e->vectors_capacity, e->n_vectors + 1, sizeof *e->vectors);
     if (status == NCE_OK) e->vectors[e->n_vectors++] = (nce_gpu_vector){host, n, 0};
     return status;
 }
@@ -34,7 +41,8 @@ static nce_status vectors_of(nce_exec *e, const nce_op *op)
     const size_t parts = op->group_weights ? op->n_groups : 1;
     const nce_op_experts *x = &op->experts;
     nce_status status = NCE_OK;
-#define ADD(host, n) if (status == NCE_OK) status = add_vector(e, host, n)
+#define ADD(host, n)                                                                                                   \
+    if (status == NCE_OK) status = add_vector(e, host, n)
     if (op->kind == NCE_OP_NORM) {
         ADD(op->weight, op->width * parts);
         ADD(op->bias, op->width * parts);
@@ -63,8 +71,10 @@ static nce_status collect_vectors(nce_exec *e)
     qsort(e->vectors, e->n_vectors, sizeof *e->vectors, by_host);
     size_t n = 1;
     for (size_t i = 1; i < e->n_vectors; i++)
-        if (e->vectors[i].host != e->vectors[n - 1].host) e->vectors[n++] = e->vectors[i];
-        else e->vectors[n - 1].n = max_size(e->vectors[n - 1].n, e->vectors[i].n);
+        if (e->vectors[i].host != e->vectors[n - 1].host)
+            e->vectors[n++] = e->vectors[i];
+        else
+            e->vectors[n - 1].n = max_size(e->vectors[n - 1].n, e->vectors[i].n);
     e->n_vectors = n;
     return NCE_OK;
 }
@@ -82,7 +92,8 @@ static nce_status upload_vectors(nce_exec *e)
 static nce_status check_weight(nce_context *ctx, const nce_weight *w)
 {
     if (w == NULL) return NCE_OK;
-    if (nce_gpu_type_of(w->type->id) == NULL) return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "no GPU kernel for weights of type %s", w->type->name);
+    if (nce_gpu_type_of(w->type->id) == NULL)
+        return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "no GPU kernel for weights of type %s", w->type->name);
     if (w->row_bytes > INT32_MAX || w->expert_bytes > UINT32_MAX)
         return nce_fail(ctx, NCE_ERR_LIMIT, "a matrix of %zu bytes is too large for the GPU kernels", w->expert_bytes);
     return NCE_OK;
@@ -101,9 +112,11 @@ static nce_status check_op(nce_context *ctx, const nce_op *op)
             status = check_weight(ctx, all[i]);
     }
     if (op->kind == NCE_OP_ROUTE && (r->n_experts > NCE_GPU_EXPERTS_MAX || r->n_groups > 64))
-        return nce_fail(ctx, NCE_ERR_LIMIT, "%u experts in %u groups: the GPU kernels choose among %d in 64", r->n_experts, r->n_groups, NCE_GPU_EXPERTS_MAX);
+        return nce_fail(ctx, NCE_ERR_LIMIT, "%u experts in %u groups: the GPU kernels choose among %d in 64",
+                        r->n_experts, r->n_groups, NCE_GPU_EXPERTS_MAX);
     if (op->kind == NCE_OP_ATTENTION && (op->shape->n_dk > NCE_GPU_HEAD_MAX || op->shape->n_dv > NCE_GPU_HEAD_MAX))
-        return nce_fail(ctx, NCE_ERR_LIMIT, "heads of %u and %u: the GPU kernels take %d", op->shape->n_dk, op->shape->n_dv, NCE_GPU_HEAD_MAX);
+        return nce_fail(ctx, NCE_ERR_LIMIT, "heads of %u and %u: the GPU kernels take %d", op->shape->n_dk,
+                        op->shape->n_dv, NCE_GPU_HEAD_MAX);
     return status;
 }
 
@@ -130,7 +143,8 @@ static sizes measure(nce_exec *e)
             need_act(&s, op->matrix[m].w, e->o.max_rows);
         if (op->kind == NCE_OP_ROPE) e->rope_width[op->rope] = op->n_rot;
         if (op->kind == NCE_OP_ATTENTION)
-            s.heads_dv = max_size(s.heads_dv, (size_t)op->shape->n_kv_heads * op->shape->n_group * (op->shape->n_dv + 2u));
+            s.heads_dv =
+                max_size(s.heads_dv, (size_t)op->shape->n_kv_heads * op->shape->n_group * (op->shape->n_dv + 2u));
         if (op->kind != NCE_OP_EXPERTS) continue;
         const nce_op_experts *x = &op->experts;
         const size_t pairs = expert_rows * x->n_used;
@@ -161,7 +175,9 @@ static nce_gpu_address lay_out(nce_exec *e, const sizes *s, nce_gpu_address base
     place(&e->pages, &end, e->n_pages * sizeof(nce_gpu_address));
     e->stage_bytes = (size_t)(end - base);
     for (uint32_t i = 0; i < p->n_slots; i++)
-        place(&e->slot[i], &end, (p->slot_head[i] ? min_size(e->o.max_selected, NCE_GPU_HEAD_ROWS) : e->o.max_rows) * (size_t)p->slot_width[i] * sizeof(float));
+        place(&e->slot[i], &end,
+              (p->slot_head[i] ? min_size(e->o.max_selected, NCE_GPU_HEAD_ROWS) : e->o.max_rows) *
+                  (size_t)p->slot_width[i] * sizeof(float));
     for (size_t i = 0; i < e->n_vectors; i++)
         place(&e->vectors[i].at, &end, e->vectors[i].n * sizeof(float));
     for (int i = 0; i < 2; i++) {
@@ -183,9 +199,10 @@ static nce_status take_memory(nce_exec *e)
     sizes s = measure(e);
     const size_t splits = nce_gpu_groups(e->o.max_positions, NCE_GPU_SPLIT);
     e->n_pages = (size_t)e->o.max_runs * nce_gpu_groups(e->o.max_positions, NCE_GPU_PAGE);
-    e->parts_floats = s.heads_dv * splits * min_size(e->o.max_rows, 4); /* a few rows of a long context, more of a short one */
+    e->parts_floats =
+        s.heads_dv * splits * min_size(e->o.max_rows, 4); /* a few rows of a long context, more of a short one */
     e->memory_bytes = (size_t)lay_out(e, &s, 0);
-    nce_status status = gpu->ops->alloc(gpu, e->memory_bytes, &e->memory);
+    nce_status status = nce_gpu_take(e->device, e->memory_bytes, &e->memory);
     if (status != NCE_OK) return status;
     lay_out(e, &s, e->memory);
     void *stage;
@@ -199,7 +216,8 @@ nce_status nce_gpu_exec_create(nce_device *base, const nce_program *p, const nce
 {
     nce_gpu_device *d = (nce_gpu_device *)base;
     *out = NULL;
-    if (o->max_rows > UINT16_MAX) return nce_fail(base->ctx, NCE_ERR_LIMIT, "%u tokens a step: a GPU takes %d", o->max_rows, UINT16_MAX);
+    if (o->max_rows > UINT16_MAX)
+        return nce_fail(base->ctx, NCE_ERR_LIMIT, "%u tokens a step: a GPU takes %d", o->max_rows, UINT16_MAX);
     nce_exec *e = nce_alloc_zero(base->ctx, sizeof *e);
     if (e == NULL) return nce_fail_nomem(base->ctx, sizeof *e);
     e->device = d;
@@ -229,7 +247,7 @@ void nce_gpu_exec_destroy(nce_exec *e)
     pthread_mutex_lock(&d->lock);
     for (int i = 0; i < NCE_GPU_GRAPHS; i++)
         if (e->replay[i].graph != NULL) d->gpu->ops->graph_destroy(d->gpu, e->replay[i].graph);
-    d->gpu->ops->free(d->gpu, e->memory);
+    nce_gpu_give(d, e->memory, e->memory_bytes);
     if (e->stage != NULL) d->gpu->ops->host_free(d->gpu, e->stage);
     pthread_mutex_unlock(&d->lock);
     nce_free(d->base.ctx, e->vectors);

@@ -8,36 +8,59 @@ static size_t groups(size_t n)
 
 static nce_status rows(nce_exec *e, const nce_op *op, nce_gpu_span s, int what, nce_view b)
 {
-    return NCE_GPU_RUN(e->device, NCE_GPU_K_ROWS, groups(op->width), s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(nce_gpu_at(e, op->out)),
-                       NCE_GPU_I(nce_gpu_ld(e, op->out)), NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)),
-                       NCE_GPU_A(nce_gpu_at(e, b)), NCE_GPU_I(nce_gpu_ld(e, b)), NCE_GPU_I(op->width), NCE_GPU_I(what),
-                       NCE_GPU_I(op->f), NCE_GPU_F(op->scale), NCE_GPU_A(e->rows), NCE_GPU_I(s.row0));
+    return NCE_GPU_RUN(e->device, NCE_GPU_K_ROWS, groups(op->width), s.n_rows, NCE_GPU_GROUP,
+                       NCE_GPU_A(nce_gpu_at(e, op->out)), NCE_GPU_I(nce_gpu_ld(e, op->out)),
+                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_A(nce_gpu_at(e, b)),
+                       NCE_GPU_I(nce_gpu_ld(e, b)), NCE_GPU_I(op->width), NCE_GPU_I(what), NCE_GPU_I(op->f),
+                       NCE_GPU_F(op->scale), NCE_GPU_A(e->rows), NCE_GPU_I(s.row0));
 }
 
-nce_status nce_gpu_act(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_ACT, op->in); }
-nce_status nce_gpu_glu(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_GLU, op->in2); }
-nce_status nce_gpu_add(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_ADD, op->in2); }
-nce_status nce_gpu_scale(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_SCALE, op->in); }
-nce_status nce_gpu_scale_by(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_SCALE_BY, op->in2); }
-nce_status nce_gpu_softcap(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_SOFTCAP, op->in); }
-nce_status nce_gpu_select(nce_exec *e, const nce_op *op, nce_gpu_span s) { return rows(e, op, s, NCE_GPU_ROWS_SELECT, op->in); }
+nce_status nce_gpu_act(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_ACT, op->in);
+}
+nce_status nce_gpu_glu(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_GLU, op->in2);
+}
+nce_status nce_gpu_add(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_ADD, op->in2);
+}
+nce_status nce_gpu_scale(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_SCALE, op->in);
+}
+nce_status nce_gpu_scale_by(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_SCALE_BY, op->in2);
+}
+nce_status nce_gpu_softcap(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_SOFTCAP, op->in);
+}
+nce_status nce_gpu_select(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return rows(e, op, s, NCE_GPU_ROWS_SELECT, op->in);
+}
 
 nce_status nce_gpu_norm(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
-    return NCE_GPU_RUN(e->device, NCE_GPU_K_NORM, op->n_groups, s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(nce_gpu_at(e, op->out)),
-                       NCE_GPU_I(nce_gpu_ld(e, op->out)), NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)),
-                       NCE_GPU_A(nce_gpu_vector_at(e, op->weight)), NCE_GPU_A(nce_gpu_vector_at(e, op->bias)),
-                       NCE_GPU_I(op->width), NCE_GPU_I(op->group_weights), NCE_GPU_I(op->norm == NCE_NORM_LAYER),
-                       NCE_GPU_F(op->eps));
+    return NCE_GPU_RUN(
+        e->device, NCE_GPU_K_NORM, op->n_groups, s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(nce_gpu_at(e, op->out)),
+        NCE_GPU_I(nce_gpu_ld(e, op->out)), NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)),
+        NCE_GPU_A(nce_gpu_vector_at(e, op->weight)), NCE_GPU_A(nce_gpu_vector_at(e, op->bias)), NCE_GPU_I(op->width),
+        NCE_GPU_I(op->group_weights), NCE_GPU_I(op->norm == NCE_NORM_LAYER), NCE_GPU_F(op->eps));
 }
 
 nce_status nce_gpu_rope(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
     const size_t pairs = (size_t)op->n_groups * (op->n_rot / 2);
     if (pairs == 0) return NCE_OK;
-    return NCE_GPU_RUN(e->device, NCE_GPU_K_ROPE, groups(pairs), s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(nce_gpu_at(e, op->in)),
-                       NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(op->n_groups), NCE_GPU_I(op->width), NCE_GPU_I(op->n_rot),
-                       NCE_GPU_A(e->rope[op->rope]), NCE_GPU_I(e->rope_width[op->rope]), NCE_GPU_I(op->neox));
+    return NCE_GPU_RUN(e->device, NCE_GPU_K_ROPE, groups(pairs), s.n_rows, NCE_GPU_GROUP,
+                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(op->n_groups),
+                       NCE_GPU_I(op->width), NCE_GPU_I(op->n_rot), NCE_GPU_A(e->rope[op->rope]),
+                       NCE_GPU_I(e->rope_width[op->rope]), NCE_GPU_I(op->neox));
 }
 
 static nce_status look_up(nce_exec *e, const nce_op *op, nce_gpu_span s, int field, nce_gpu_address in, uint32_t ld_in)
@@ -45,9 +68,9 @@ static nce_status look_up(nce_exec *e, const nce_op *op, nce_gpu_span s, int fie
     const nce_weight *w = op->table;
     const nce_gpu_type *type = nce_gpu_type_of(w->type->id);
     return NCE_GPU_RUN(e->device, NCE_GPU_K_EMBED, groups(type->block == 1 ? w->k : w->k / 32), s.n_rows, NCE_GPU_GROUP,
-                       NCE_GPU_A(nce_gpu_weight_at(w)), NCE_GPU_I(w->row_bytes), NCE_GPU_I(w->k), NCE_GPU_I(w->type->id),
-                       NCE_GPU_I(type->block), NCE_GPU_I(type->bytes), NCE_GPU_I(type->second), NCE_GPU_A(e->rows),
-                       NCE_GPU_I(field), NCE_GPU_F(op->scale), NCE_GPU_A(in), NCE_GPU_I(ld_in),
+                       NCE_GPU_A(nce_gpu_weight_at(w)), NCE_GPU_I(w->row_bytes), NCE_GPU_I(w->k),
+                       NCE_GPU_I(w->type->id), NCE_GPU_I(type->block), NCE_GPU_I(type->bytes), NCE_GPU_I(type->second),
+                       NCE_GPU_A(e->rows), NCE_GPU_I(field), NCE_GPU_F(op->scale), NCE_GPU_A(in), NCE_GPU_I(ld_in),
                        NCE_GPU_A(nce_gpu_at(e, op->out)), NCE_GPU_I(nce_gpu_ld(e, op->out)));
 }
 
@@ -67,8 +90,9 @@ nce_status nce_gpu_kv_store(nce_exec *e, const nce_op *op, nce_gpu_span s)
     return NCE_GPU_RUN(e->device, NCE_GPU_K_KV_STORE, a->n_kv_heads, s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(e->rows),
                        NCE_GPU_A(e->pages), NCE_GPU_I(op->k_offset), NCE_GPU_I(op->v_offset),
                        NCE_GPU_I(nce_kv_k_bytes(a->type_k, a->n_dk)), NCE_GPU_I(nce_kv_v_bytes(a->type_v, a->n_dv)),
-                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_A(nce_gpu_at(e, op->in2)), NCE_GPU_I(nce_gpu_ld(e, op->in)),
-                       NCE_GPU_I(a->n_dk), NCE_GPU_I(a->n_dv), NCE_GPU_I(a->type_k), NCE_GPU_I(a->type_v));
+                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_A(nce_gpu_at(e, op->in2)),
+                       NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(a->n_dk), NCE_GPU_I(a->n_dv), NCE_GPU_I(a->type_k),
+                       NCE_GPU_I(a->type_v));
 }
 
 /* Splits that a row of this step can have at most; depends on positions only through the step's shape. */
@@ -96,7 +120,7 @@ nce_status nce_gpu_attention(nce_exec *e, const nce_op *op, nce_gpu_span s)
                     NCE_GPU_I(a->n_group), NCE_GPU_I(a->n_dk), NCE_GPU_I(a->n_dv), NCE_GPU_I(a->window), NCE_GPU_F(c),
                     NCE_GPU_F(top), NCE_GPU_I(a->type_k), NCE_GPU_I(a->type_v), NCE_GPU_A(sinks));
     if (status != NCE_OK || n_splits == 0) return status;
-    return NCE_GPU_RUN(e->device, NCE_GPU_K_MERGE, s.n_rows * n_heads, 1, NCE_GPU_GROUP, NCE_GPU_A(e->rows), NCE_GPU_A(e->parts),
-                       NCE_GPU_I(n_splits), NCE_GPU_I(n_heads), NCE_GPU_I(a->n_dv), NCE_GPU_I(a->window), NCE_GPU_A(sinks),
-                       NCE_GPU_A(out), NCE_GPU_I(nce_gpu_ld(e, op->out)));
+    return NCE_GPU_RUN(e->device, NCE_GPU_K_MERGE, s.n_rows * n_heads, 1, NCE_GPU_GROUP, NCE_GPU_A(e->rows),
+                       NCE_GPU_A(e->parts), NCE_GPU_I(n_splits), NCE_GPU_I(n_heads), NCE_GPU_I(a->n_dv),
+                       NCE_GPU_I(a->window), NCE_GPU_A(sinks), NCE_GPU_A(out), NCE_GPU_I(nce_gpu_ld(e, op->out)));
 }

@@ -43,7 +43,8 @@ static size_t stage_rows(nce_exec *e, const nce_step *s)
     }
     for (size_t i = 0; i < s->n_selected; i++)
         row[i * NCE_GPU_ROW_INTS + NCE_GPU_ROW_SELECTED] = (int32_t)s->selected[i];
-    e->shape = (nce_gpu_shape){(uint32_t)s->n_rows, (uint32_t)s->n_selected, (uint32_t)nce_gpu_groups(furthest, NCE_GPU_SPLIT)};
+    e->shape = (nce_gpu_shape){(uint32_t)s->n_rows, (uint32_t)s->n_selected,
+                               (uint32_t)nce_gpu_groups(furthest, NCE_GPU_SPLIT)};
     return n_pages;
 }
 
@@ -98,7 +99,8 @@ static nce_status read_logits(nce_exec *e, size_t row0, size_t n)
 {
     nce_gpu *gpu = e->device->gpu;
     const size_t n_vocab = e->program->n_vocab;
-    return gpu->ops->download(gpu, e->step->logits + row0 * n_vocab, e->slot[e->program->logits_slot], n * n_vocab * sizeof(float));
+    return gpu->ops->download(gpu, e->step->logits + row0 * n_vocab, e->slot[e->program->logits_slot],
+                              n * n_vocab * sizeof(float));
 }
 
 static nce_status run_head(nce_exec *e)
@@ -119,10 +121,15 @@ static nce_gpu_replay *find_replay(nce_exec *e)
 {
     for (int i = 0; i < NCE_GPU_GRAPHS; i++)
         if (memcmp(&e->replay[i].shape, &e->shape, sizeof e->shape) == 0) return &e->replay[i];
+    return NULL;
+}
+
+/* The shape of a step that went well, in the place of the oldest. */
+static void remember(nce_exec *e)
+{
     nce_gpu_replay *r = &e->replay[e->next_replay++ % NCE_GPU_GRAPHS];
     if (r->graph != NULL) e->device->gpu->ops->graph_destroy(e->device->gpu, r->graph);
     *r = (nce_gpu_replay){e->shape, NULL};
-    return NULL;
 }
 
 static nce_status capture(nce_exec *e, nce_gpu_replay *r)
@@ -132,6 +139,7 @@ static nce_status capture(nce_exec *e, nce_gpu_replay *r)
     nce_status status = gpu->ops->capture_begin(gpu);
     if (status != NCE_OK) return status;
     const nce_status launched = run_launches(e);
+    if (gpu->lost) return launched;              /* its message stays */
     status = gpu->ops->capture_end(gpu, &graph); /* ends the capture whatever happened in it */
     if (launched != NCE_OK && graph != NULL) gpu->ops->graph_destroy(gpu, graph);
     if (launched != NCE_OK) return launched;
@@ -139,17 +147,21 @@ static nce_status capture(nce_exec *e, nce_gpu_replay *r)
     return status;
 }
 
-/* A small step is launched as it comes the first time (which also loads its kernels), captured the second time. */
+/* A small step is launched as it comes the first time, which also loads its kernels, and captured the second time. */
 static nce_status launch(nce_exec *e)
 {
     nce_gpu *gpu = e->device->gpu;
-    if (!gpu->info.graphs || e->step->n_rows > NCE_GPU_SPLIT_ROWS || e->step->n_selected > NCE_GPU_HEAD_ROWS) return run_launches(e);
+    const bool small = e->step->n_rows <= NCE_GPU_SPLIT_ROWS && e->step->n_selected <= NCE_GPU_HEAD_ROWS;
+    if (!gpu->info.graphs || !small) return run_launches(e);
     nce_gpu_replay *r = find_replay(e);
-    if (r == NULL) return run_launches(e);
-    if (r->graph == NULL) {
-        const nce_status status = capture(e, r);
-        if (status != NCE_OK) return status;
+    nce_status status = NCE_OK;
+    if (r == NULL) {
+        status = run_launches(e);
+        if (status == NCE_OK) remember(e);
+        return status;
     }
+    if (r->graph == NULL) status = capture(e, r);
+    if (status != NCE_OK) return status;
     return cancelled(e->step) ? NCE_ERR_CANCELLED : gpu->ops->replay(gpu, r->graph);
 }
 
@@ -183,7 +195,8 @@ nce_status nce_gpu_exec_read(nce_exec *e, uint32_t slot, size_t n_rows, float *h
 {
     nce_gpu *gpu = e->device->gpu;
     pthread_mutex_lock(&e->device->lock);
-    nce_status status = gpu->ops->download(gpu, host, e->slot[slot], n_rows * e->program->slot_width[slot] * sizeof(float));
+    nce_status status =
+        gpu->ops->download(gpu, host, e->slot[slot], n_rows * e->program->slot_width[slot] * sizeof(float));
     if (status == NCE_OK) status = gpu->ops->sync(gpu);
     pthread_mutex_unlock(&e->device->lock);
     return status;
@@ -193,7 +206,8 @@ nce_status nce_gpu_exec_write(nce_exec *e, uint32_t slot, size_t n_rows, const f
 {
     nce_gpu *gpu = e->device->gpu;
     pthread_mutex_lock(&e->device->lock);
-    nce_status status = gpu->ops->upload(gpu, e->slot[slot], host, n_rows * e->program->slot_width[slot] * sizeof(float));
+    nce_status status =
+        gpu->ops->upload(gpu, e->slot[slot], host, n_rows * e->program->slot_width[slot] * sizeof(float));
     if (status == NCE_OK) status = gpu->ops->sync(gpu);
     pthread_mutex_unlock(&e->device->lock);
     return status;

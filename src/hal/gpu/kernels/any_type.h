@@ -2,12 +2,15 @@
 #ifndef NCE_SRC_GPU_ANY_TYPE_H
 #define NCE_SRC_GPU_ANY_TYPE_H
 
-#define NCE_UNIT_CASE(name, id, block, bytes, act, second) \
-    case id: return nce_##name##_unit(b, j);
-#define NCE_D_CASE(name, id, block, bytes, act, second) \
-    case id: return nce_##name##_d(b, j);
-#define NCE_SECOND_CASE(name, id, block, bytes, act, second) \
-    case id: return nce_##name##_dmin(b, j);
+#define NCE_UNIT_CASE(name, id, block, bytes, act, second)                                                             \
+    case id:                                                                                                           \
+        return nce_##name##_unit(b, j);
+#define NCE_D_CASE(name, id, block, bytes, act, second)                                                                \
+    case id:                                                                                                           \
+        return nce_##name##_d(b, j);
+#define NCE_SECOND_CASE(name, id, block, bytes, act, second)                                                           \
+    case id:                                                                                                           \
+        return nce_##name##_dmin(b, j);
 
 NCE_DEV nce_unit nce_any_unit(int type, NCE_G const nce_u8 *b, int j)
 {

@@ -51,7 +51,8 @@ NCE_DEV float nce_attn_value(NCE_P const nce_attn *a, int position, int i)
     NCE_G const nce_u8 *page = (NCE_G const nce_u8 *)a->pages[position / NCE_GPU_PAGE] + a->v_at;
     if (a->type_v != 2 && a->type_v != 8) return nce_any_float(a->type_v, page, slot * a->pad_v + i);
     const int row_bytes = a->type_v == 8 ? a->pad_v : a->pad_v / 2;
-    const float d = nce_h2f(((NCE_G const nce_u16 *)(page + row_bytes * NCE_GPU_PAGE))[slot * (a->pad_v / 32) + i / 32]);
+    const float d =
+        nce_h2f(((NCE_G const nce_u16 *)(page + row_bytes * NCE_GPU_PAGE))[slot * (a->pad_v / 32) + i / 32]);
     int code;
     if (a->type_v == 8) {
         code = (nce_i8)page[slot * row_bytes + i];
@@ -87,10 +88,11 @@ NCE_DEV float nce_merge_o(float m, float m2, float o, float o2)
     return nce_fma(o, nce_exp2neg(m - top), o2 * nce_exp2neg(m2 - top));
 }
 
-NCE_KERNEL void nce_gpu_attention(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at, nce_u32 k_bytes,
-                                  nce_u32 v_bytes, NCE_G const float *q, int ld_q, NCE_G float *out, int ld_out,
-                                  NCE_G float *parts, int n_splits, int n_heads, int n_group, int n_dk, int n_dv, int window,
-                                  float c, float top, int type_k, int type_v, NCE_G const float *sinks)
+NCE_KERNEL void nce_gpu_attention(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at,
+                                  nce_u32 k_bytes, nce_u32 v_bytes, NCE_G const float *q, int ld_q, NCE_G float *out,
+                                  int ld_out, NCE_G float *parts, int n_splits, int n_heads, int n_group, int n_dk,
+                                  int n_dv, int window, float c, float top, int type_k, int type_v,
+                                  NCE_G const float *sinks)
 {
     NCE_SHARED(float, x, NCE_GPU_HEAD_MAX);
     NCE_SHARED(float, o, NCE_GPU_HEAD_MAX);
@@ -99,7 +101,8 @@ NCE_KERNEL void nce_gpu_attention(NCE_G const int *rows, NCE_G const nce_u64 *pa
     NCE_SHARED(float, w, NCE_GPU_SPLIT);
     NCE_SHARED(float, part, NCE_GPU_GROUP);
     NCE_SHARED(float, lanes, 16);
-    const int t = nce_tid, row = nce_group_x / n_heads, head = nce_group_x % n_heads, p = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
+    const int t = nce_tid, row = nce_group_x / n_heads, head = nce_group_x % n_heads,
+              p = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
     const int from = window != 0 && p >= window ? p - window + 1 : 0, first = from / NCE_GPU_SPLIT;
     int split = first, last = p / NCE_GPU_SPLIT;
     float m = 0.0f, l = 0.0f;
@@ -152,7 +155,8 @@ NCE_KERNEL void nce_gpu_attention(NCE_G const int *rows, NCE_G const nce_u64 *pa
                 sum = nce_fma(w[j], nce_attn_value(&a, base + j, i), sum);
             o[i] = split == begin ? sum : nce_merge_o(m, most, o[i], sum);
         }
-        if (split == begin) m = most, l = lanes[0];
+        if (split == begin)
+            m = most, l = lanes[0];
         else {
             const float greater = m > most ? m : most;
             l = nce_fma(l, nce_exp2neg(m - greater), lanes[0] * nce_exp2neg(most - greater));
@@ -181,10 +185,11 @@ NCE_KERNEL void nce_gpu_attention(NCE_G const int *rows, NCE_G const nce_u64 *pa
 }
 
 /* Partials of the splits of one head of one row, merged ascending. */
-NCE_KERNEL void nce_gpu_attention_merge(NCE_G const int *rows, NCE_G const float *parts, int n_splits, int n_heads, int n_dv,
-                                        int window, NCE_G const float *sinks, NCE_G float *out, int ld_out)
+NCE_KERNEL void nce_gpu_attention_merge(NCE_G const int *rows, NCE_G const float *parts, int n_splits, int n_heads,
+                                        int n_dv, int window, NCE_G const float *sinks, NCE_G float *out, int ld_out)
 {
-    const int t = nce_tid, row = nce_group_x / n_heads, head = nce_group_x % n_heads, p = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
+    const int t = nce_tid, row = nce_group_x / n_heads, head = nce_group_x % n_heads,
+              p = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
     const int from = window != 0 && p >= window ? p - window + 1 : 0, n = p / NCE_GPU_SPLIT - from / NCE_GPU_SPLIT + 1;
     parts += (nce_u64)nce_group_x * n_splits * (n_dv + 2);
     for (int i = t; i < n_dv; i += NCE_GPU_GROUP) {

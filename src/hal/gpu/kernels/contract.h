@@ -84,12 +84,18 @@ NCE_DEV float nce_relu(float x)
 NCE_DEV float nce_act(float x, int f)
 {
     switch (f) {
-    case 0: return x * nce_sigmoid(x);
-    case 1: return nce_gelu(x);
-    case 2: return x * nce_sigmoid(1.702f * x);
-    case 3: return nce_relu(x);
-    case 4: return nce_relu(x) * nce_relu(x);
-    case 5: return nce_sigmoid(x);
+    case 0:
+        return x * nce_sigmoid(x);
+    case 1:
+        return nce_gelu(x);
+    case 2:
+        return x * nce_sigmoid(1.702f * x);
+    case 3:
+        return nce_relu(x);
+    case 4:
+        return nce_relu(x) * nce_relu(x);
+    case 5:
+        return nce_sigmoid(x);
     }
     return x;
 }

@@ -51,16 +51,18 @@ NCE_DEV int nce_take_best(NCE_L float *score, int n, NCE_L float *part, NCE_L in
 }
 
 /* Only the best groups stay in the race; a group counts by its two best scores if there is a bias, else by its best. */
-NCE_DEV void nce_limit_groups(NCE_L float *score, int n_experts, int n_groups, int n_groups_used, int two, NCE_L float *group,
-                              NCE_L int *keep, NCE_L float *part, NCE_L int *index)
+NCE_DEV void nce_limit_groups(NCE_L float *score, int n_experts, int n_groups, int n_groups_used, int two,
+                              NCE_L float *group, NCE_L int *keep, NCE_L float *part, NCE_L int *index)
 {
     const int t = nce_tid, size = n_experts / n_groups;
     for (int g = t; g < n_groups; g += NCE_GPU_ROUTE_GROUP) {
         float a = -NCE_INFINITY, b = -NCE_INFINITY;
         for (int i = 0; i < size; i++) {
             const float s = score[g * size + i];
-            if (s > a) b = a, a = s;
-            else if (s > b) b = s;
+            if (s > a)
+                b = a, a = s;
+            else if (s > b)
+                b = s;
         }
         group[g] = two ? a + b : a;
         keep[g] = 0;
@@ -77,8 +79,9 @@ NCE_DEV void nce_limit_groups(NCE_L float *score, int n_experts, int n_groups, i
 }
 
 /* kind: nce_route_kind.  ids and weights [rows][n_used], ids ascending. */
-NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const float *bias, int kind, int n_experts, int n_used,
-                              int n_groups, int n_groups_used, int normalise, float scale, NCE_G int *ids, NCE_G float *weights)
+NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const float *bias, int kind, int n_experts,
+                              int n_used, int n_groups, int n_groups_used, int normalise, float scale, NCE_G int *ids,
+                              NCE_G float *weights)
 {
     NCE_SHARED(float, value, NCE_GPU_EXPERTS_MAX);
     NCE_SHARED(float, choice, NCE_GPU_EXPERTS_MAX);
@@ -102,11 +105,12 @@ NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const flo
     if (n_groups > 1) nce_limit_groups(choice, n_experts, n_groups, n_groups_used, bias != 0, group, keep, part, index);
     for (int i = 0; i < n_used; i++) {
         const int best = nce_take_best(choice, n_experts, part, index);
-        if (t != 0) continue;
-        int at = i; /* an insertion keeps the list ascending */
-        for (; at > 0 && list[at - 1] > best; at--)
-            list[at] = list[at - 1];
-        list[at] = best;
+        if (t == 0) { /* an insertion keeps the list ascending */
+            int at = i;
+            for (; at > 0 && list[at - 1] > best; at--)
+                list[at] = list[at - 1];
+            list[at] = best;
+        }
     }
     nce_sync();
     for (int i = t; i < n_used; i += NCE_GPU_ROUTE_GROUP)
@@ -126,8 +130,8 @@ NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const flo
 }
 
 /* out = sum of a row's expert outputs, times their weights, in the order of the list. */
-NCE_KERNEL void nce_gpu_combine(NCE_G const float *y, NCE_G const float *weights, int n_used, int width, NCE_G float *out,
-                                int ld_out)
+NCE_KERNEL void nce_gpu_combine(NCE_G const float *y, NCE_G const float *weights, int n_used, int width,
+                                NCE_G float *out, int ld_out)
 {
     const int i = nce_group_x * nce_size + nce_tid, row = nce_group_y;
     if (i >= width) return;

@@ -9,8 +9,10 @@ NCE_DEV int nce_padded(int n)
 
 NCE_DEV void nce_store_float(int type, NCE_G nce_u8 *to, int at, float x)
 {
-    if (type == NCE_GPU_TYPE_F32) ((NCE_G float *)to)[at] = x;
-    else ((NCE_G nce_u16 *)to)[at] = type == NCE_GPU_TYPE_F16 ? nce_f2h(x) : nce_f2b(x);
+    if (type == NCE_GPU_TYPE_F32)
+        ((NCE_G float *)to)[at] = x;
+    else
+        ((NCE_G nce_u16 *)to)[at] = type == NCE_GPU_TYPE_F16 ? nce_f2h(x) : nce_f2b(x);
 }
 
 /* The nearest integer, halves away from zero. */
@@ -67,13 +69,15 @@ NCE_DEV void nce_store_v_block(int type, NCE_G nce_u8 *page, int slot, int b, NC
     ((NCE_G nce_u16 *)(page + row_bytes * NCE_GPU_PAGE))[slot * (padded / 32) + b] = d;
 }
 
-NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at, nce_u32 k_bytes,
-                                 nce_u32 v_bytes, NCE_G const float *k, NCE_G const float *v, int ld, int n_dk, int n_dv,
-                                 int type_k, int type_v)
+NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at,
+                                 nce_u32 k_bytes, nce_u32 v_bytes, NCE_G const float *k, NCE_G const float *v, int ld,
+                                 int n_dk, int n_dv, int type_k, int type_v)
 {
-    const int t = nce_tid, head = nce_group_x, row = nce_group_y, position = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
+    const int t = nce_tid, head = nce_group_x, row = nce_group_y,
+              position = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
     const int slot = position % NCE_GPU_PAGE, pad_k = nce_padded(n_dk), pad_v = nce_padded(n_dv);
-    NCE_G nce_u8 *page = (NCE_G nce_u8 *)pages[rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_PAGES] + position / NCE_GPU_PAGE];
+    NCE_G nce_u8 *page =
+        (NCE_G nce_u8 *)pages[rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_PAGES] + position / NCE_GPU_PAGE];
     NCE_G nce_u8 *to_k = page + k_at + (nce_u64)head * k_bytes, *to_v = page + v_at + (nce_u64)head * v_bytes;
     k += (nce_u64)row * ld + head * n_dk;
     v += (nce_u64)row * ld + head * n_dv;

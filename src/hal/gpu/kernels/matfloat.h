@@ -27,12 +27,12 @@ NCE_DEV void nce_matfloat(const int type, NCE_PRODUCT_ARGS(float), NCE_L float *
     }
 }
 
-#define NCE_MATFLOAT(name, id)                                                                                          \
-    NCE_KERNEL void nce_gpu_mf_##name(NCE_PRODUCT_ARGS(float))                                                          \
-    {                                                                                                                   \
-        NCE_SHARED(float, lanes, 16 * NCE_GPU_FLOAT_ROWS);                                                              \
-        nce_matfloat(id, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias, add, ids, expert_bytes,    \
-                     x_div, lanes);                                                                                     \
+#define NCE_MATFLOAT(name, id)                                                                                         \
+    NCE_KERNEL void nce_gpu_mf_##name(NCE_PRODUCT_ARGS(float))                                                         \
+    {                                                                                                                  \
+        NCE_SHARED(float, lanes, 16 * NCE_GPU_FLOAT_ROWS);                                                             \
+        nce_matfloat(id, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias, add, ids, expert_bytes,   \
+                     x_div, lanes);                                                                                    \
     }
 NCE_MATFLOAT(f32, NCE_GPU_TYPE_F32)
 NCE_MATFLOAT(f16, NCE_GPU_TYPE_F16)

@@ -63,8 +63,8 @@ NCE_KERNEL void nce_gpu_mm(NCE_PRODUCT_ARGS(nce_i8), int type, int block, int by
                 dot[i / 4][i % 4] = 0;
             for (int j = 4 * h; j < 4 * h + 4; j++)
                 for (int i = 0; i < 16; i++)
-                    dot[i / 4][i % 4] = nce_dot4(wc[(tr + 16 * (i / 4)) * NCE_MM_LD + j], xc[(tc + 8 * (i % 4)) * NCE_MM_LD + j],
-                                                 dot[i / 4][i % 4]);
+                    dot[i / 4][i % 4] = nce_dot4(wc[(tr + 16 * (i / 4)) * NCE_MM_LD + j],
+                                                 xc[(tc + 8 * (i % 4)) * NCE_MM_LD + j], dot[i / 4][i % 4]);
             for (int i = 0; i < 16; i++) {
                 const int r = tr + 16 * (i / 4), c = tc + 8 * (i % 4);
                 isum[i / 4][i % 4] += ws[r * 16 + h] * dot[i / 4][i % 4];

@@ -27,9 +27,9 @@ NCE_DEV void nce_unit_sums(const int second, NCE_P const nce_unit *u, NCE_P cons
 }
 
 /* The float steps of units from .. from + n of a row, whose sums lie at sa, sb and, for blocks of 32, floats at ca, cb. */
-NCE_DEV float nce_segment(const int type, const int block, const int bytes, const int act, const int second, int from, int n,
-                          NCE_G const nce_u8 *row, NCE_G const float *da, NCE_L const int *sa, NCE_L const int *sb,
-                          NCE_L const float *ca, NCE_L const float *cb)
+NCE_DEV float nce_segment(const int type, const int block, const int bytes, const int act, const int second, int from,
+                          int n, NCE_G const nce_u8 *row, NCE_G const float *da, NCE_L const int *sa,
+                          NCE_L const int *sb, NCE_L const float *ca, NCE_L const float *cb)
 {
     float acc = 0.0f;
     if (act == 32) {
@@ -57,7 +57,8 @@ NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const 
                         NCE_PRODUCT_ARGS(nce_i8), NCE_L int *sa, NCE_L int *sb, NCE_L float *ca, NCE_L float *cb,
                         NCE_L float *segment)
 {
-    const int t = nce_tid, column = nce_group_y, row0 = nce_group_x * NCE_GPU_MV_ROWS, n_units = k / 32, per = block / 32;
+    const int t = nce_tid, column = nce_group_y, row0 = nce_group_x * NCE_GPU_MV_ROWS, n_units = k / 32,
+              per = block / 32;
     const int expert = ids != 0 ? ids[column] : 0;
     NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)(column / x_div) * ld_x);
     float sum = 0.0f;
@@ -92,20 +93,20 @@ NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const 
             sum = u0 + s == 0 ? segment[4 * t] : sum + segment[4 * t + s];
     }
     if (t < NCE_GPU_MV_ROWS && row0 + t < n_rows)
-        nce_finish(y + (nce_u64)column * ld_y + row0 + t, sum, scale, bias != 0 ? bias + (nce_u64)expert * n_rows : bias,
-                   row0 + t, add);
+        nce_finish(y + (nce_u64)column * ld_y + row0 + t, sum, scale,
+                   bias != 0 ? bias + (nce_u64)expert * n_rows : bias, row0 + t, add);
 }
 
-#define NCE_MATVEC(name, id, block, bytes, act, second)                                                                     \
-    NCE_KERNEL void nce_gpu_mv_##name(NCE_PRODUCT_ARGS(nce_i8))                                                             \
-    {                                                                                                                       \
-        NCE_SHARED(int, sa, NCE_GPU_MV_ROWS *NCE_GPU_GROUP);                                                                \
-        NCE_SHARED(int, sb, second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                             \
-        NCE_SHARED(float, ca, act == 256 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                            \
-        NCE_SHARED(float, cb, act == 256 || second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                             \
-        NCE_SHARED(float, segment, 4 * NCE_GPU_MV_ROWS);                                                                    \
-        nce_matvec(id, block, bytes, act, second, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias, add,  \
-                   ids, expert_bytes, x_div, sa, sb, ca, cb, segment);                                                      \
+#define NCE_MATVEC(name, id, block, bytes, act, second)                                                                \
+    NCE_KERNEL void nce_gpu_mv_##name(NCE_PRODUCT_ARGS(nce_i8))                                                        \
+    {                                                                                                                  \
+        NCE_SHARED(int, sa, NCE_GPU_MV_ROWS *NCE_GPU_GROUP);                                                           \
+        NCE_SHARED(int, sb, second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                        \
+        NCE_SHARED(float, ca, act == 256 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                       \
+        NCE_SHARED(float, cb, act == 256 || second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                        \
+        NCE_SHARED(float, segment, 4 * NCE_GPU_MV_ROWS);                                                               \
+        nce_matvec(id, block, bytes, act, second, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias,  \
+                   add, ids, expert_bytes, x_div, sa, sb, ca, cb, segment);                                            \
     }
 NCE_GPU_TYPES(NCE_MATVEC)
 

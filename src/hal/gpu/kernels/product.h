@@ -8,9 +8,9 @@
 #ifndef NCE_SRC_GPU_PRODUCT_H
 #define NCE_SRC_GPU_PRODUCT_H
 
-#define NCE_PRODUCT_ARGS(X)                                                                                      \
-    NCE_G const nce_u8 *w, nce_u32 row_bytes, int n_rows, int k, NCE_G const X *x, NCE_G const float *da, int ld_x, \
-        NCE_G float *y, int ld_y, int n_cols, float scale, NCE_G const float *bias, int add, NCE_G const int *ids,  \
+#define NCE_PRODUCT_ARGS(X)                                                                                            \
+    NCE_G const nce_u8 *w, nce_u32 row_bytes, int n_rows, int k, NCE_G const X *x, NCE_G const float *da, int ld_x,    \
+        NCE_G float *y, int ld_y, int n_cols, float scale, NCE_G const float *bias, int add, NCE_G const int *ids,     \
         nce_u32 expert_bytes, int x_div
 
 NCE_DEV void nce_finish(NCE_G float *y, float value, float scale, NCE_G const float *bias, int row, int add)

@@ -3,23 +3,37 @@
 #define NCE_SRC_GPU_ROWS_H
 
 /* out[row] = op(a[row], b[row]).  COPY takes row row0 + row of the step's selected rows. */
-NCE_KERNEL void nce_gpu_rows(NCE_G float *out, int ld_out, NCE_G const float *a, int ld_a, NCE_G const float *b, int ld_b,
-                             int width, int op, int f, float s, NCE_G const int *rows, int row0)
+NCE_KERNEL void nce_gpu_rows(NCE_G float *out, int ld_out, NCE_G const float *a, int ld_a, NCE_G const float *b,
+                             int ld_b, int width, int op, int f, float s, NCE_G const int *rows, int row0)
 {
     const int i = nce_group_x * nce_size + nce_tid, row = nce_group_y;
     if (i >= width) return;
-    if (op == NCE_GPU_ROWS_SELECT) a += (nce_u64)rows[NCE_GPU_ROW_INTS * (row0 + row) + NCE_GPU_ROW_SELECTED] * ld_a;
-    else a += (nce_u64)row * ld_a;
+    if (op == NCE_GPU_ROWS_SELECT)
+        a += (nce_u64)rows[NCE_GPU_ROW_INTS * (row0 + row) + NCE_GPU_ROW_SELECTED] * ld_a;
+    else
+        a += (nce_u64)row * ld_a;
     b += (nce_u64)row * ld_b;
     const float x = a[i];
     float y = x;
     switch (op) {
-    case NCE_GPU_ROWS_ACT: y = nce_act(x, f); break;
-    case NCE_GPU_ROWS_GLU: y = nce_glu(x, b[i], f); break;
-    case NCE_GPU_ROWS_ADD: y = x + b[i]; break;
-    case NCE_GPU_ROWS_SCALE: y = x * s; break;
-    case NCE_GPU_ROWS_SCALE_BY: y = x * b[0]; break;
-    case NCE_GPU_ROWS_SOFTCAP: y = s * nce_tanh(nce_div(x, s)); break;
+    case NCE_GPU_ROWS_ACT:
+        y = nce_act(x, f);
+        break;
+    case NCE_GPU_ROWS_GLU:
+        y = nce_glu(x, b[i], f);
+        break;
+    case NCE_GPU_ROWS_ADD:
+        y = x + b[i];
+        break;
+    case NCE_GPU_ROWS_SCALE:
+        y = x * s;
+        break;
+    case NCE_GPU_ROWS_SCALE_BY:
+        y = x * b[0];
+        break;
+    case NCE_GPU_ROWS_SOFTCAP:
+        y = s * nce_tanh(nce_div(x, s));
+        break;
     }
     out[(nce_u64)row * ld_out + i] = y;
 }
@@ -80,9 +94,9 @@ NCE_KERNEL void nce_gpu_rope(NCE_G float *x, int ld_x, int n_heads, int head_siz
 }
 
 /* Rows of a table, by token or by position (field of a row of the step): out = [in +] value [* scale]. */
-NCE_KERNEL void nce_gpu_embed(NCE_G const nce_u8 *table, nce_u32 row_bytes, int k, int type, int block, int bytes, int second,
-                              NCE_G const int *rows, int field, float scale, NCE_G const float *in, int ld_in,
-                              NCE_G float *out, int ld_out)
+NCE_KERNEL void nce_gpu_embed(NCE_G const nce_u8 *table, nce_u32 row_bytes, int k, int type, int block, int bytes,
+                              int second, NCE_G const int *rows, int field, float scale, NCE_G const float *in,
+                              int ld_in, NCE_G float *out, int ld_out)
 {
     const int row = nce_group_y;
     NCE_G const nce_u8 *from = table + (nce_u64)rows[NCE_GPU_ROW_INTS * row + field] * row_bytes;

@@ -2,15 +2,15 @@
 #ifndef NCE_SRC_GPU_SIZES_H
 #define NCE_SRC_GPU_SIZES_H
 
-#define NCE_GPU_GROUP 128   /* work items of a group, unless said otherwise */
-#define NCE_GPU_PACK 256    /* of the group that quantizes activations: one block of 256 or eight of 32 */
-#define NCE_GPU_MV_ROWS 4   /* rows of a group of a product with one column */
-#define NCE_GPU_MM_ROWS 64  /* tile of a product with many columns */
+#define NCE_GPU_GROUP 128  /* work items of a group, unless said otherwise */
+#define NCE_GPU_PACK 256   /* of the group that quantizes activations: one block of 256 or eight of 32 */
+#define NCE_GPU_MV_ROWS 4  /* rows of a group of a product with one column */
+#define NCE_GPU_MM_ROWS 64 /* tile of a product with many columns */
 #define NCE_GPU_MM_COLS 32
 #define NCE_GPU_FLOAT_ROWS 8 /* rows of a group of a float product: 16 lanes each */
 #define NCE_GPU_FLOAT_COLS 4
-#define NCE_GPU_SPLIT 256    /* positions of an attention split: the contract's */
-#define NCE_GPU_PAGE 64      /* positions of a page */
+#define NCE_GPU_SPLIT 256 /* positions of an attention split: the contract's */
+#define NCE_GPU_PAGE 64   /* positions of a page */
 #define NCE_GPU_HEAD_MAX 1024
 #define NCE_GPU_NORM_CHUNK 2048
 #define NCE_GPU_ROUTE_GROUP 32

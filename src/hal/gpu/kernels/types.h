@@ -4,7 +4,8 @@
 #ifndef NCE_SRC_GPU_TYPES_H
 #define NCE_SRC_GPU_TYPES_H
 
-#define NCE_GPU_TYPES(X)         \
+/* clang-format off */
+#define NCE_GPU_TYPES(X) \
     X(q4_0, 2, 32, 18, 32, 0)    \
     X(q4_1, 3, 32, 20, 32, 1)    \
     X(q5_0, 6, 32, 22, 32, 0)    \
@@ -31,6 +32,7 @@
     X(nvfp4, 40, 64, 36, 32, 2)  \
     X(q1_0, 41, 128, 18, 32, 0)  \
     X(q2_0, 42, 64, 18, 32, 0)
+/* clang-format on */
 
 #define NCE_GPU_TYPE_F32 0
 #define NCE_GPU_TYPE_F16 1

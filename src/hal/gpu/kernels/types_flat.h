@@ -2,15 +2,15 @@
 #ifndef NCE_SRC_GPU_TYPES_FLAT_H
 #define NCE_SRC_GPU_TYPES_FLAT_H
 
-#define NCE_NO_SECOND(type)                                       \
-    NCE_DEV float type##_dmin(NCE_G const nce_u8 *b, int j)       \
-    {                                                             \
-        return 0.0f;                                              \
+#define NCE_NO_SECOND(type)                                                                                            \
+    NCE_DEV float type##_dmin(NCE_G const nce_u8 *b, int j)                                                            \
+    {                                                                                                                  \
+        return 0.0f;                                                                                                   \
     }
-#define NCE_HALF_AT(type, suffix, at, factor)                     \
-    NCE_DEV float type##_##suffix(NCE_G const nce_u8 *b, int j)   \
-    {                                                             \
-        return nce_ld_half(b + (at)) * (factor);                  \
+#define NCE_HALF_AT(type, suffix, at, factor)                                                                          \
+    NCE_DEV float type##_##suffix(NCE_G const nce_u8 *b, int j)                                                        \
+    {                                                                                                                  \
+        return nce_ld_half(b + (at)) * (factor);                                                                       \
     }
 
 NCE_DEV nce_unit nce_q4_0_unit(NCE_G const nce_u8 *b, int j)

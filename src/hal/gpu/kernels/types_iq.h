@@ -68,7 +68,8 @@ NCE_DEV nce_unit nce_iq3_xxs_unit(NCE_G const nce_u8 *b, int j)
     const nce_u32 tail = nce_ld32_even(b + 66 + 4 * j);
     nce_unit_flat(&u, (int)(2 * (tail >> 28) + 1));
     for (int k = 0; k < 8; k++)
-        u.code[k] = nce_signed4(nce_book_iq3_xxs[b[2 + 8 * j + k]], nce_iq_signs(tail >> (7 * (k / 2))) >> (4 * (k % 2)));
+        u.code[k] =
+            nce_signed4(nce_book_iq3_xxs[b[2 + 8 * j + k]], nce_iq_signs(tail >> (7 * (k / 2))) >> (4 * (k % 2)));
     return u;
 }
 NCE_HALF_AT(nce_iq3_xxs, d, 0, 0.25f)

@@ -29,39 +29,43 @@ enum {
 };
 
 /* X(result, name, parameters) */
-#define NCE_CL_FUNCTIONS(X)                                                                                                     \
-    X(int, clGetPlatformIDs, (uint32_t n, nce_cl_object **out, uint32_t *count))                                                \
-    X(int, clGetDeviceIDs, (nce_cl_object *platform, uint64_t type, uint32_t n, nce_cl_object **out, uint32_t *count))          \
-    X(int, clGetDeviceInfo, (nce_cl_object *device, uint32_t what, size_t bytes, void *out, size_t *size))                      \
-    X(nce_cl_object *, clCreateContext,                                                                                         \
-      (const intptr_t *properties, uint32_t n, nce_cl_object *const *devices,                                                   \
-       void (*notify)(const char *, const void *, size_t, void *), void *user, int *error))                                     \
-    X(int, clReleaseContext, (nce_cl_object *context))                                                                          \
-    X(nce_cl_object *, clCreateCommandQueueWithProperties,                                                                      \
-      (nce_cl_object *context, nce_cl_object *device, const uint64_t *properties, int *error))                                  \
-    X(int, clReleaseCommandQueue, (nce_cl_object *queue))                                                                       \
-    X(int, clFinish, (nce_cl_object *queue))                                                                                    \
-    X(void *, clSVMAlloc, (nce_cl_object *context, uint64_t flags, size_t bytes, uint32_t alignment))                           \
-    X(void, clSVMFree, (nce_cl_object *context, void *p))                                                                       \
-    X(int, clEnqueueSVMMemcpy, (nce_cl_object *queue, uint32_t blocking, void *to, const void *from, size_t bytes,              \
-                                uint32_t n, nce_cl_object *const *wait, nce_cl_object **event))                                 \
-    X(int, clEnqueueSVMMemFill, (nce_cl_object *queue, void *to, const void *pattern, size_t pattern_bytes, size_t bytes,       \
-                                 uint32_t n, nce_cl_object *const *wait, nce_cl_object **event))                                \
-    X(nce_cl_object *, clCreateProgramWithSource,                                                                               \
-      (nce_cl_object *context, uint32_t n, const char **text, const size_t *sizes, int *error))                                 \
-    X(int, clBuildProgram, (nce_cl_object *program, uint32_t n, nce_cl_object *const *devices, const char *options,             \
-                            void (*notify)(nce_cl_object *, void *), void *user))                                               \
-    X(int, clGetProgramBuildInfo, (nce_cl_object *program, nce_cl_object *device, uint32_t what, size_t bytes, void *out,       \
-                                   size_t *size))                                                                               \
-    X(int, clReleaseProgram, (nce_cl_object *program))                                                                          \
-    X(nce_cl_object *, clCreateKernel, (nce_cl_object *program, const char *name, int *error))                                  \
-    X(int, clReleaseKernel, (nce_cl_object *kernel))                                                                            \
-    X(int, clSetKernelArg, (nce_cl_object *kernel, uint32_t i, size_t bytes, const void *value))                                \
-    X(int, clSetKernelArgSVMPointer, (nce_cl_object *kernel, uint32_t i, const void *p))                                        \
-    X(int, clSetKernelExecInfo, (nce_cl_object *kernel, uint32_t what, size_t bytes, const void *value))                        \
-    X(int, clEnqueueNDRangeKernel, (nce_cl_object *queue, nce_cl_object *kernel, uint32_t dimensions, const size_t *offset,     \
-                                    const size_t *global, const size_t *local, uint32_t n, nce_cl_object *const *wait,          \
-                                    nce_cl_object **event))
+#define NCE_CL_FUNCTIONS(X)                                                                                            \
+    X(int, clGetPlatformIDs, (uint32_t n, nce_cl_object * *out, uint32_t * count))                                     \
+    X(int, clGetDeviceIDs,                                                                                             \
+      (nce_cl_object * platform, uint64_t type, uint32_t n, nce_cl_object * *out, uint32_t * count))                   \
+    X(int, clGetDeviceInfo, (nce_cl_object * device, uint32_t what, size_t bytes, void *out, size_t *size))            \
+    X(nce_cl_object *, clCreateContext,                                                                                \
+      (const intptr_t *properties, uint32_t n, nce_cl_object *const *devices,                                          \
+       void (*notify)(const char *, const void *, size_t, void *), void *user, int *error))                            \
+    X(int, clReleaseContext, (nce_cl_object * context))                                                                \
+    X(nce_cl_object *, clCreateCommandQueueWithProperties,                                                             \
+      (nce_cl_object * context, nce_cl_object * device, const uint64_t *properties, int *error))                       \
+    X(int, clReleaseCommandQueue, (nce_cl_object * queue))                                                             \
+    X(int, clFinish, (nce_cl_object * queue))                                                                          \
+    X(void *, clSVMAlloc, (nce_cl_object * context, uint64_t flags, size_t bytes, uint32_t alignment))                 \
+    X(void, clSVMFree, (nce_cl_object * context, void *p))                                                             \
+    X(int, clEnqueueSVMMemcpy,                                                                                         \
+      (nce_cl_object * queue, uint32_t blocking, void *to, const void *from, size_t bytes, uint32_t n,                 \
+       nce_cl_object *const *wait, nce_cl_object **event))                                                             \
+    X(int, clEnqueueSVMMemFill,                                                                                        \
+      (nce_cl_object * queue, void *to, const void *pattern, size_t pattern_bytes, size_t bytes, uint32_t n,           \
+       nce_cl_object *const *wait, nce_cl_object **event))                                                             \
+    X(nce_cl_object *, clCreateProgramWithSource,                                                                      \
+      (nce_cl_object * context, uint32_t n, const char **text, const size_t *sizes, int *error))                       \
+    X(int, clBuildProgram,                                                                                             \
+      (nce_cl_object * program, uint32_t n, nce_cl_object *const *devices, const char *options,                        \
+       void (*notify)(nce_cl_object *, void *), void *user))                                                           \
+    X(int, clGetProgramBuildInfo,                                                                                      \
+      (nce_cl_object * program, nce_cl_object * device, uint32_t what, size_t bytes, void *out, size_t *size))         \
+    X(int, clReleaseProgram, (nce_cl_object * program))                                                                \
+    X(nce_cl_object *, clCreateKernel, (nce_cl_object * program, const char *name, int *error))                        \
+    X(int, clReleaseKernel, (nce_cl_object * kernel))                                                                  \
+    X(int, clSetKernelArg, (nce_cl_object * kernel, uint32_t i, size_t bytes, const void *value))                      \
+    X(int, clSetKernelArgSVMPointer, (nce_cl_object * kernel, uint32_t i, const void *p))                              \
+    X(int, clSetKernelExecInfo, (nce_cl_object * kernel, uint32_t what, size_t bytes, const void *value))              \
+    X(int, clEnqueueNDRangeKernel,                                                                                     \
+      (nce_cl_object * queue, nce_cl_object * kernel, uint32_t dimensions, const size_t *offset, const size_t *global, \
+       const size_t *local, uint32_t n, nce_cl_object *const *wait, nce_cl_object **event))
 
 typedef struct nce_cl {
     void *library;
@@ -108,7 +112,7 @@ nce_status nce_cl_zero(nce_gpu *g, nce_gpu_address to, size_t bytes);
 nce_status nce_cl_sync(nce_gpu *g);
 
 nce_status nce_cl_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out);
-nce_status nce_cl_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group, const nce_gpu_arg *args,
-                         uint32_t n_args);
+nce_status nce_cl_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group,
+                         const nce_gpu_arg *args, uint32_t n_args);
 
 #endif

@@ -11,12 +11,13 @@ nce_status nce_cl_alloc(nce_gpu *g, size_t bytes, nce_gpu_address *out)
     nce_cl_device *d = (nce_cl_device *)g;
     *out = 0;
     if (g->lost) return nce_cl_lost(g);
-    const nce_status status = nce_grow(g->ctx, (void **)&d->blocks, &d->blocks_capacity, d->n_blocks + 1, sizeof *d->blocks);
+    const nce_status status =
+        nce_grow(g->ctx, (void **)&d->blocks, &d->blocks_capacity, d->n_blocks + 1, sizeof *d->blocks);
     if (status != NCE_OK) return status;
     void *p = d->api.clSVMAlloc(d->context, 0, bytes != 0 ? bytes : 1, 0);
     if (p == NULL)
-        return nce_fail(g->ctx, NCE_ERR_NOMEM, "opencl: clSVMAlloc: no memory for %zu bytes, the device has %llu", bytes,
-                        (unsigned long long)g->info.memory_bytes);
+        return nce_fail(g->ctx, NCE_ERR_NOMEM, "opencl: clSVMAlloc: no memory for %zu bytes, the device has %llu",
+                        bytes, (unsigned long long)g->info.memory_bytes);
     d->blocks[d->n_blocks++] = p;
     d->generation++;
     *out = (nce_gpu_address)(uintptr_t)p;

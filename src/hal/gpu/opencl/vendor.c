@@ -40,8 +40,10 @@ static uint32_t find(const nce_cl *cl, nce_cl_object *out[MAX_DEVICES], char *wh
             const char *lack = lacking(cl, devices[i]);
             char name[96] = "";
             cl->clGetDeviceInfo(devices[i], NCE_CL_DEVICE_NAME, sizeof name - 1, name, NULL);
-            if (lack == NULL) out[n++] = devices[i];
-            else snprintf(why, why_bytes, "%s lacks %s", name, lack);
+            if (lack == NULL)
+                out[n++] = devices[i];
+            else
+                snprintf(why, why_bytes, "%s lacks %s", name, lack);
         }
     }
     return n;
@@ -118,7 +120,8 @@ static nce_status start(nce_cl_device *d, uint32_t index)
     if (status != NCE_OK) return status;
     const uint32_t n = find(&d->api, devices, why, sizeof why);
     if (n == 0) return nce_fail(d->base.ctx, NCE_ERR_NOTFOUND, "opencl: %s", why);
-    if (index >= n) return nce_fail(d->base.ctx, NCE_ERR_NOTFOUND, "opencl: there is no device %u, the last is %u", index, n - 1);
+    if (index >= n)
+        return nce_fail(d->base.ctx, NCE_ERR_NOTFOUND, "opencl: there is no device %u, the last is %u", index, n - 1);
     int code;
     d->device = devices[index];
     d->context = d->api.clCreateContext(NULL, 1, &d->device, NULL, NULL, &code);
@@ -136,6 +139,7 @@ static nce_status cl_open(nce_context *ctx, uint32_t index, nce_gpu **out)
     if (d == NULL) return nce_fail_nomem(ctx, sizeof *d);
     d->base.ops = &cl_ops;
     d->base.ctx = ctx;
+    d->base.vendor = "opencl";
     const nce_status status = start(d, index);
     if (status != NCE_OK) {
         cl_close(&d->base);
@@ -152,5 +156,6 @@ static nce_status driver_create(nce_context *ctx, const char *argument, nce_devi
     return nce_gpu_driver_create(&nce_gpu_opencl, ctx, argument, out);
 }
 
-const nce_device_driver nce_opencl_driver = {"opencl", "an OpenCL device, opencl:0 the first: PoCL on the CPU, for checking GPU kernels", driver_create,
-                                              &nce_gpu_opencl};
+const nce_device_driver nce_opencl_driver = {
+    "opencl", "an OpenCL device, opencl:0 the first: PoCL on the CPU, for checking GPU kernels", driver_create,
+    &nce_gpu_opencl};
