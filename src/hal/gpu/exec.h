@@ -160,6 +160,8 @@ nce_gpu_op_fn nce_gpu_embed, nce_gpu_position, nce_gpu_norm, nce_gpu_matmul, nce
     nce_gpu_attention, nce_gpu_act, nce_gpu_glu, nce_gpu_add, nce_gpu_scale, nce_gpu_scale_by, nce_gpu_softcap,
     nce_gpu_select, nce_gpu_route, nce_gpu_experts, nce_gpu_copy, nce_gpu_matmul_heads;
 
+bool nce_gpu_runs(nce_op_kind kind); /* is there a kernel for it? */
+
 nce_status nce_gpu_exec_create(nce_device *d, const nce_program *p, const nce_exec_options *o, nce_exec **out);
 void nce_gpu_exec_destroy(nce_exec *e);
 size_t nce_gpu_exec_bytes(const nce_exec *e);

@@ -108,6 +108,8 @@ static nce_status check_op(nce_context *ctx, const nce_op *op)
 {
     const nce_op_route *r = &op->route;
     nce_status status = NCE_OK;
+    if (!nce_gpu_runs(op->kind))
+        return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "operation %d has no GPU kernel", (int)op->kind);
     for (uint32_t i = 0; has_matrices(op) && i < op->n_matrices && status == NCE_OK; i++)
         status = check_weight(ctx, op->matrix[i].w);
     if (op->kind == NCE_OP_EMBED || op->kind == NCE_OP_POSITION) status = check_weight(ctx, op->table);

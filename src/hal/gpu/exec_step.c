@@ -14,6 +14,11 @@ static nce_gpu_op_fn *const op_functions[NCE_OP_KINDS] = {
     [NCE_OP_COPY] = nce_gpu_copy,         [NCE_OP_MATMUL_HEADS] = nce_gpu_matmul_heads,
 };
 
+bool nce_gpu_runs(nce_op_kind kind)
+{
+    return op_functions[kind] != NULL;
+}
+
 static bool cancelled(const nce_step *s)
 {
     return s->cancel != NULL && atomic_load_explicit(s->cancel, memory_order_relaxed);
