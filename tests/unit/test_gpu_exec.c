@@ -166,7 +166,8 @@ typedef struct model {
 static nce_status open_model(model *m)
 {
     static const float weights[VOCAB * EMBD];
-    m->gpu.base = (nce_gpu){&ops, m->ctx, {.memory_bytes = MEMORY, .memory_free = MEMORY, .graphs = true}, false};
+    m->gpu.base =
+        (nce_gpu){.ops = &ops, .ctx = m->ctx, .info = {.memory_bytes = MEMORY, .memory_free = MEMORY, .graphs = true}};
     nce_status status = nce_gpu_device_create(&m->gpu.base, &m->device);
     if (status == NCE_OK) status = m->device->ops->buffer_import(m->device, weights, sizeof weights, &m->buffer);
     if (status == NCE_OK) status = m->device->ops->buffer_create(m->device, PAGE_BYTES, &m->page);

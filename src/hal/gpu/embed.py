@@ -4,6 +4,7 @@
     embed.py text ROOT IN OUT                    IN with every #include "..." below ROOT put in its place, once
     embed.py table OUT [VENDOR ARCH FILE]...     a C file with the table of image.h, the files taken in by the assembler
 """
+import io
 import os
 import re
 import sys
@@ -24,16 +25,22 @@ def expand(root, path, out, seen):
                 out.append(line)
 
 
+def write(target, content):
+    """All or nothing: a build that is stopped here must not leave half a file that looks new."""
+    with open(target + '.new', 'w', encoding='utf-8') as f:
+        f.write(content)
+    os.replace(target + '.new', target)
+
+
 def text(root, source, target):
     lines = []
     expand(root, os.path.relpath(source, root), lines, set())
-    with open(target, 'w', encoding='utf-8') as f:
-        f.write(''.join(lines))
+    write(target, ''.join(lines))
 
 
 def table(target, *rows):
     images = list(zip(rows[0::3], rows[1::3], rows[2::3]))
-    with open(target, 'w', encoding='utf-8') as f:
+    with io.StringIO() as f:
         f.write('/* Written by the build (embed.py). */\n#include "src/hal/gpu/image.h"\n\n')
         for i, (_, _, path) in enumerate(images):
             f.write(f'__asm__(".pushsection .rodata\\n.balign 64\\n.globl nce_gpu_image_{i}\\n.hidden nce_gpu_image_{i}\\n"\n'
@@ -43,6 +50,7 @@ def table(target, *rows):
         for i, (vendor, arch, path) in enumerate(images):
             f.write(f'        {{"{vendor}", "{arch}", nce_gpu_image_{i}, {os.path.getsize(path)}}},\n')
         f.write('        {0},\n    };\n    *n = sizeof images / sizeof *images - 1;\n    return images;\n}\n')
+        write(target, f.getvalue())
 
 
 if __name__ == '__main__':

@@ -121,10 +121,15 @@ static nce_gpu_replay *find_replay(nce_exec *e)
 {
     for (int i = 0; i < NCE_GPU_GRAPHS; i++)
         if (memcmp(&e->replay[i].shape, &e->shape, sizeof e->shape) == 0) return &e->replay[i];
+    return NULL;
+}
+
+/* The shape of a step that went well, in the place of the oldest. */
+static void remember(nce_exec *e)
+{
     nce_gpu_replay *r = &e->replay[e->next_replay++ % NCE_GPU_GRAPHS];
     if (r->graph != NULL) e->device->gpu->ops->graph_destroy(e->device->gpu, r->graph);
     *r = (nce_gpu_replay){e->shape, NULL};
-    return NULL;
 }
 
 static nce_status capture(nce_exec *e, nce_gpu_replay *r)
@@ -134,6 +139,7 @@ static nce_status capture(nce_exec *e, nce_gpu_replay *r)
     nce_status status = gpu->ops->capture_begin(gpu);
     if (status != NCE_OK) return status;
     const nce_status launched = run_launches(e);
+    if (gpu->lost) return launched;              /* its message stays */
     status = gpu->ops->capture_end(gpu, &graph); /* ends the capture whatever happened in it */
     if (launched != NCE_OK && graph != NULL) gpu->ops->graph_destroy(gpu, graph);
     if (launched != NCE_OK) return launched;
@@ -141,18 +147,21 @@ static nce_status capture(nce_exec *e, nce_gpu_replay *r)
     return status;
 }
 
-/* A small step is launched as it comes the first time (which also loads its kernels), captured the second time. */
+/* A small step is launched as it comes the first time, which also loads its kernels, and captured the second time. */
 static nce_status launch(nce_exec *e)
 {
     nce_gpu *gpu = e->device->gpu;
-    if (!gpu->info.graphs || e->step->n_rows > NCE_GPU_SPLIT_ROWS || e->step->n_selected > NCE_GPU_HEAD_ROWS)
-        return run_launches(e);
+    const bool small = e->step->n_rows <= NCE_GPU_SPLIT_ROWS && e->step->n_selected <= NCE_GPU_HEAD_ROWS;
+    if (!gpu->info.graphs || !small) return run_launches(e);
     nce_gpu_replay *r = find_replay(e);
-    if (r == NULL) return run_launches(e);
-    if (r->graph == NULL) {
-        const nce_status status = capture(e, r);
-        if (status != NCE_OK) return status;
+    nce_status status = NCE_OK;
+    if (r == NULL) {
+        status = run_launches(e);
+        if (status == NCE_OK) remember(e);
+        return status;
     }
+    if (r->graph == NULL) status = capture(e, r);
+    if (status != NCE_OK) return status;
     return cancelled(e->step) ? NCE_ERR_CANCELLED : gpu->ops->replay(gpu, r->graph);
 }
 

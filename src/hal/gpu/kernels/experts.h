@@ -105,11 +105,12 @@ NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const flo
     if (n_groups > 1) nce_limit_groups(choice, n_experts, n_groups, n_groups_used, bias != 0, group, keep, part, index);
     for (int i = 0; i < n_used; i++) {
         const int best = nce_take_best(choice, n_experts, part, index);
-        if (t != 0) continue;
-        int at = i; /* an insertion keeps the list ascending */
-        for (; at > 0 && list[at - 1] > best; at--)
-            list[at] = list[at - 1];
-        list[at] = best;
+        if (t == 0) { /* an insertion keeps the list ascending */
+            int at = i;
+            for (; at > 0 && list[at - 1] > best; at--)
+                list[at] = list[at - 1];
+            list[at] = best;
+        }
     }
     nce_sync();
     for (int i = t; i < n_used; i += NCE_GPU_ROUTE_GROUP)

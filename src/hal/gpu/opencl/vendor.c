@@ -139,6 +139,7 @@ static nce_status cl_open(nce_context *ctx, uint32_t index, nce_gpu **out)
     if (d == NULL) return nce_fail_nomem(ctx, sizeof *d);
     d->base.ops = &cl_ops;
     d->base.ctx = ctx;
+    d->base.vendor = "opencl";
     const nce_status status = start(d, index);
     if (status != NCE_OK) {
         cl_close(&d->base);
