@@ -47,7 +47,8 @@ NCE_API void nce_model_destroy(nce_model *model);
 /* ---- facts; any thread ---- */
 /* general.architecture, "llama".  Owned by the model.  Since 0.1. */
 NCE_API const char *nce_model_architecture(const nce_model *model);
-/* Number of architectures this library runs, and their names in alphabetical order; NULL beyond.  Since 0.1. */
+/* Number of architectures this library runs by itself, and their names in alphabetical order; NULL beyond.  A program can
+ * add its own: nce/architecture.h.  Since 0.1. */
 NCE_API size_t nce_architecture_count(void);
 NCE_API const char *nce_architecture_name(size_t i);
 NCE_API uint32_t nce_model_n_vocab(const nce_model *model);

@@ -19,6 +19,7 @@ typedef struct nce_device_caps {
     uint64_t memory_free;     /* of it, kept up to date by the device with what it takes */
     bool host_memory;         /* addresses are host addresses: imports cost nothing */
     bool exact;               /* obeys the arithmetic contract */
+    bool observes;            /* fills nce_op.seen */
     char meters[256];         /* what it draws power from: "cpu,cuda@0000:41:00.0", see meters/meters.h */
 } nce_device_caps;
 
@@ -51,13 +52,13 @@ typedef struct nce_device_ops {
     nce_status (*exec_create)(nce_device *d, const struct nce_program *p, const nce_exec_options *o, nce_exec **out);
     void (*exec_destroy)(nce_exec *e);
     size_t (*exec_bytes)(const nce_exec *e);
+    /* Activations met by products that may leave out zeros, and zeros among them, since creation; NULL: none leaves out any. */
+    void (*exec_sparsity)(const nce_exec *e, uint64_t *columns, uint64_t *zero);
     /* Memory for keys and values of this program; NULL: buffer_create.  The other buffer functions work on it. */
     nce_status (*page_create)(nce_exec *e, size_t bytes, nce_buffer **out);
     /* Rows of a slot, out after wait and in before submit: how a step goes on on another device. */
     nce_status (*exec_read)(nce_exec *e, uint32_t slot, size_t n_rows, float *host);
     nce_status (*exec_write)(nce_exec *e, uint32_t slot, size_t n_rows, const float *host);
-    /* Activations met by products that may leave out zeros, and zeros among them, since creation; NULL: none leaves out any. */
-    void (*exec_sparsity)(const nce_exec *e, uint64_t *columns, uint64_t *zero);
     /* Start a step; its arguments stay valid until wait returns.  wait gives the step's own status. */
     nce_status (*submit)(nce_exec *e, const struct nce_step *step, nce_event **out);
     nce_status (*wait)(nce_event *event);

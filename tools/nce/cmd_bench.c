@@ -167,6 +167,7 @@ int nce_cmd_bench(int argc, char **argv)
         {"--verbose", NCE_ARG_FLAG, &c->verbose, 0, 0, "log to stderr"},
         {"--kv", NCE_ARG_TEXT, &c->kv, 0, 0, "TYPE  stored keys and values (default f16)"},
         {"--batch", NCE_ARG_U32, &c->batch, 1, 4096, "N  tokens of one forward step"},
+        {"--no-mmap", NCE_ARG_FLAG, &c->no_mmap, 0, 0, "read the model into memory (huge pages) instead of mapping it"},
         {"--quiet", NCE_ARG_FLAG, &c->quiet, 0, 0, "no progress"},
     };
     int code = nce_args_parse("bench MODEL [-p 512] [-n 64] [-d 0] [-t 1,2] [-r 3] [--json]", table, sizeof table / sizeof *table, argc, argv, &model, 1);

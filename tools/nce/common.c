@@ -1,9 +1,9 @@
 #include "tools/nce/common.h"
+#include "tools/measure.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void print_log(void *user, nce_log_level level, const char *text)
 {
@@ -74,6 +74,7 @@ int nce_engine_session(const nce_common *c, nce_engine *e)
     o.n_ctx = c->ctx;
     o.n_batch = c->batch;
     o.n_seq = c->seqs;
+    o.collect_importance = c->importance;
     if (c->kv != NULL) {
         nce_type type;
         if (nce_type_from_name(c->kv, &type) != NCE_OK) return nce_cmd_usage("--kv: '%s' is no tensor type", c->kv);
@@ -159,7 +160,5 @@ int32_t *nce_encode_text(const nce_engine *e, const char *text, size_t n_bytes, 
 
 double nce_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return measure_seconds(CLOCK_MONOTONIC);
 }

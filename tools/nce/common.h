@@ -9,6 +9,7 @@ typedef struct nce_common {
     uint32_t threads, ctx, batch, seqs;
     const char *isa, *device, *gpu_layers, *kv, *paths;
     bool quiet, no_mmap, verbose, energy;
+    bool importance; /* the session collects it */
 } nce_common;
 
 /* Rows for a command's argument table. */

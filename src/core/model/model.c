@@ -14,12 +14,10 @@ static nce_status find_arch(nce_model *m)
     nce_status status = nce_gguf_string(m->gguf, "general.architecture", &name);
     if (status == NCE_ERR_NOTFOUND) return nce_fail(m->ctx, NCE_ERR_FORMAT, "%s: key general.architecture is missing", file);
     if (status != NCE_OK) return status;
-    m->arch = nce_arch_find(name);
+    m->arch = nce_arch_find(m->ctx, name);
     if (m->arch != NULL) return NCE_OK;
-    char known[384] = "";
-    for (size_t i = 0; i < nce_architecture_count(); i++)
-        if (strlen(known) + strlen(nce_architecture_name(i)) + 3 < sizeof known)
-            strcat(strcat(known, i ? ", " : ""), nce_architecture_name(i));
+    char known[384];
+    nce_arch_list(m->ctx, known, sizeof known);
     return nce_fail(m->ctx, NCE_ERR_UNSUPPORTED, "%s: architecture '%.*s' is unknown; known: %s", file,
                     (int)(name.size < 64 ? name.size : 64), name.data, known);
 }

@@ -2,14 +2,30 @@
 #include "src/core/runtime/context.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 _Static_assert(sizeof(nce_context_options) == 72, "ABI: grows only at the end");
+
+enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
+
+/* Large blocks are weights read into memory, activations, or tables walked at random: ask for huge pages (several per cent
+ * of a decode).  Refusal does no harm. */
+static void *huge_alloc(size_t bytes)
+{
+    if (bytes > SIZE_MAX - HUGE_PAGE) return NULL;
+    void *p = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1));
+#ifdef MADV_HUGEPAGE
+    if (p != NULL) madvise(p, bytes & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
+#endif
+    return p;
+}
 
 static void *libc_alloc(void *user, size_t size, size_t alignment)
 {
     (void)user;
     size_t rounded;
     if (__builtin_add_overflow(size, alignment - 1, &rounded)) return NULL;
+    if (size >= HUGE_FROM && alignment <= HUGE_PAGE) return huge_alloc(size);
     return aligned_alloc(alignment, rounded & ~(alignment - 1));
 }
 
@@ -86,6 +102,7 @@ nce_status nce_context_create(const nce_context_options *options, nce_context **
     }
     pthread_mutex_init(&ctx->error_mutex, NULL);
     pthread_mutex_init(&ctx->log_mutex, NULL);
+    pthread_mutex_init(&ctx->architectures_mutex, NULL);
     pthread_mutex_init(&ctx->devices_mutex, NULL);
     *out = ctx;
     return NCE_OK;
@@ -96,6 +113,11 @@ void nce_context_destroy(nce_context *ctx)
     if (ctx == NULL) return;
     pthread_mutex_destroy(&ctx->error_mutex);
     pthread_mutex_destroy(&ctx->log_mutex);
+    pthread_mutex_destroy(&ctx->architectures_mutex);
+    for (nce_kept *k = ctx->architectures, *next; k != NULL; k = next) {
+        next = k->next;
+        nce_free(ctx, k);
+    }
     pthread_mutex_destroy(&ctx->devices_mutex);
     nce_free(ctx, ctx->devices);
     nce_free(ctx, ctx->paths);

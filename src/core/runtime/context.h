@@ -14,6 +14,11 @@ typedef struct nce_error_slot {
     char text[NCE_ERROR_BYTES];
 } nce_error_slot;
 
+/* A block that lives as long as its context; the rest of it follows in the same allocation. */
+typedef struct nce_kept {
+    struct nce_kept *next;
+} nce_kept;
+
 struct nce_context {
     nce_allocator allocator;
     nce_log_fn *log;
@@ -28,6 +33,8 @@ struct nce_context {
     struct nce_device_list *devices; /* hal/list.c: one block, or NULL until asked for */
     uint64_t error_sequence;
     nce_error_slot errors[NCE_ERROR_SLOTS];
+    pthread_mutex_t architectures_mutex;
+    nce_kept *architectures; /* registered by the program, see src/core/model/register.c */
 };
 
 /* ---- memory: 64-byte aligned, n may be 0 (a unique pointer all the same), NULL when there is none ---- */

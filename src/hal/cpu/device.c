@@ -68,16 +68,16 @@ const nce_device_ops nce_cpu_ops = {
     .exec_create = nce_cpu_exec_create,
     .exec_destroy = nce_cpu_exec_destroy,
     .exec_bytes = nce_cpu_exec_bytes,
+    .exec_sparsity = nce_cpu_exec_sparsity,
     .exec_read = nce_cpu_exec_read,
     .exec_write = nce_cpu_exec_write,
-    .exec_sparsity = nce_cpu_exec_sparsity,
     .submit = nce_cpu_submit,
     .wait = nce_cpu_wait,
 };
 
 void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu)
 {
-    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true}};
+    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true, .observes = true}};
     nce_matmul_ops_init(&d->k.matmul, cpu);
     nce_attn_ops_init(&d->k.attn, cpu);
     nce_vec_ops_init(&d->k.vec, cpu);
