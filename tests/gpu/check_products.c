@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PRODUCTS = 7, EMBEDDINGS = 3 };
+enum { PRODUCTS = 7, HEADS = 12, EMBEDDINGS = 3 };
 
 static bool usable(const nce_type_info *type)
 {
@@ -48,8 +48,34 @@ static void product_case(rig *r, const nce_type_info *type, int index)
     rig_run(r, &k);
 }
 
+/* A matrix for each head, on parts of the input. */
+static void heads_case(rig *r, int index)
+{
+    check *c = &r->c;
+    rig_case k;
+    const nce_type_info *type = NULL;
+    while (!usable(type))
+        type = nce_type_info_of((nce_type)(check_random(c) % (NCE_TYPE_LAST + 1)));
+    const size_t n_k = draw_k(c, 256) % 1024 + 256, rows = check_between(c, 1, 70),
+                 cols = index % 2 ? 1 : check_between(c, 2, 20);
+    const uint32_t heads = (uint32_t)check_between(c, 1, 5);
+    rig_begin(r, &k, (uint32_t)cols);
+    const uint16_t in = rig_slot(r, &k, heads * (uint32_t)(n_k + 4), CHECK_UNIFORM, 1.0f);
+    const uint16_t out = rig_slot(r, &k, heads * (uint32_t)(rows + 3) + 1, CHECK_UNIFORM, 1.0f);
+    nce_op *op = rig_op(&k, NCE_OP_MATMUL_HEADS);
+    op->n_matrices = 1, op->n_groups = heads;
+    op->in = rig_view(in, 0), op->in_stride = (uint32_t)n_k + 4;
+    op->out = rig_view(out, 1), op->out_stride = (uint32_t)rows + 3;
+    op->matrix[0] =
+        (nce_op_matrix){.w = &k.weight[rig_weight(r, &k, type, rows, n_k, heads)], .out = op->out, .scale = 1.0f};
+    check_case(c, "%s, %u heads, %zu rows, %zu columns, k %zu", type->name, heads, rows, cols, n_k);
+    rig_run(r, &k);
+}
+
 void check_products(rig *r)
 {
+    for (int i = 0; i < HEADS; i++)
+        heads_case(r, i);
     for (int id = 0; id <= NCE_TYPE_LAST; id++) {
         const nce_type_info *type = nce_type_info_of((nce_type)id);
         for (int i = 0; i < PRODUCTS && usable(type); i++)

@@ -2,13 +2,33 @@
 #include "tests/gpu/check_gpu.h"
 #include <stdio.h>
 
-enum { ROWS = 120, NORMS = 60, ROPES = 40 };
+enum { ROWS = 120, COPIES = 15, NORMS = 60, ROPES = 40 };
+
+static void copy_case(rig *r)
+{
+    check *c = &r->c;
+    rig_case k;
+    const uint32_t rows = (uint32_t)check_between(c, 1, 9), width = (uint32_t)check_between(c, 1, 150),
+                   parts = (uint32_t)check_between(c, 1, 5);
+    rig_begin(r, &k, rows);
+    const uint32_t in_stride = check_random(c) % 3 ? width + (uint32_t)check_between(c, 0, 5) : 0,
+                   out_stride = width + (uint32_t)check_between(c, 0, 5);
+    const uint16_t in = rig_slot(r, &k, parts * (width + 5) + 2, CHECK_WILD, 1.0f),
+                   out = rig_slot(r, &k, parts * (width + 5) + 1, CHECK_UNIFORM, 1.0f);
+    nce_op *op = rig_op(&k, NCE_OP_COPY);
+    op->in = rig_view(in, 2), op->out = rig_view(out, 1);
+    op->width = width, op->n_groups = parts, op->in_stride = in_stride, op->out_stride = out_stride;
+    check_case(c, "copy of %u parts of %u, %u and %u apart, %u rows", parts, width, in_stride, out_stride, rows);
+    rig_run(r, &k);
+}
 
 void check_rows(rig *r)
 {
     static const nce_op_kind kinds[] = {NCE_OP_ACT,   NCE_OP_GLU,      NCE_OP_ADD,
                                         NCE_OP_SCALE, NCE_OP_SCALE_BY, NCE_OP_SOFTCAP};
     check *c = &r->c;
+    for (int i = 0; i < COPIES; i++)
+        copy_case(r);
     for (int i = 0; i < ROWS; i++) {
         rig_case k;
         const nce_op_kind kind = kinds[i % 6];

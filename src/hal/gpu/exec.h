@@ -28,6 +28,7 @@ typedef enum nce_gpu_kernel_id {
     NCE_GPU_K_MF_F16,
     NCE_GPU_K_MF_BF16,
     NCE_GPU_K_ROWS,
+    NCE_GPU_K_COPY,
     NCE_GPU_K_NORM,
     NCE_GPU_K_ROPE,
     NCE_GPU_K_EMBED,
@@ -157,7 +158,9 @@ nce_gpu_address nce_gpu_vector_at(const nce_exec *e, const float *host);
 typedef nce_status nce_gpu_op_fn(nce_exec *e, const nce_op *op, nce_gpu_span s);
 nce_gpu_op_fn nce_gpu_embed, nce_gpu_position, nce_gpu_norm, nce_gpu_matmul, nce_gpu_rope, nce_gpu_kv_store,
     nce_gpu_attention, nce_gpu_act, nce_gpu_glu, nce_gpu_add, nce_gpu_scale, nce_gpu_scale_by, nce_gpu_softcap,
-    nce_gpu_select, nce_gpu_route, nce_gpu_experts;
+    nce_gpu_select, nce_gpu_route, nce_gpu_experts, nce_gpu_copy, nce_gpu_matmul_heads;
+
+bool nce_gpu_runs(nce_op_kind kind); /* is there a kernel for it? */
 
 nce_status nce_gpu_exec_create(nce_device *d, const nce_program *p, const nce_exec_options *o, nce_exec **out);
 void nce_gpu_exec_destroy(nce_exec *e);

@@ -12,6 +12,11 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static bool has_matrices(const nce_op *op)
+{
+    return op->kind == NCE_OP_MATMUL || op->kind == NCE_OP_MATMUL_HEADS;
+}
+
 /* ---- vectors ---- */
 static int by_host(const void *a, const void *b)
 {
@@ -47,7 +52,7 @@ static nce_status vectors_of(nce_exec *e, const nce_op *op)
         ADD(op->weight, op->width * parts);
         ADD(op->bias, op->width * parts);
     }
-    for (uint32_t i = 0; op->kind == NCE_OP_MATMUL && i < op->n_matrices; i++)
+    for (uint32_t i = 0; has_matrices(op) && i < op->n_matrices; i++)
         ADD(op->matrix[i].bias, op->matrix[i].w->n_rows);
     if (op->kind == NCE_OP_ATTENTION) ADD(op->shape->sinks, (size_t)op->shape->n_kv_heads * op->shape->n_group);
     if (op->kind == NCE_OP_ROUTE) ADD(op->route.bias, op->route.n_experts);
@@ -103,7 +108,9 @@ static nce_status check_op(nce_context *ctx, const nce_op *op)
 {
     const nce_op_route *r = &op->route;
     nce_status status = NCE_OK;
-    for (uint32_t i = 0; op->kind == NCE_OP_MATMUL && i < op->n_matrices && status == NCE_OK; i++)
+    if (!nce_gpu_runs(op->kind))
+        return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "operation %d has no GPU kernel", (int)op->kind);
+    for (uint32_t i = 0; has_matrices(op) && i < op->n_matrices && status == NCE_OK; i++)
         status = check_weight(ctx, op->matrix[i].w);
     if (op->kind == NCE_OP_EMBED || op->kind == NCE_OP_POSITION) status = check_weight(ctx, op->table);
     if (op->kind == NCE_OP_EXPERTS) {
@@ -139,7 +146,7 @@ static sizes measure(nce_exec *e)
     const size_t expert_rows = min_size(e->o.max_rows, NCE_GPU_EXPERT_ROWS);
     for (size_t i = 0; i < e->program->n_ops; i++) {
         const nce_op *op = &e->program->ops[i];
-        for (uint32_t m = 0; op->kind == NCE_OP_MATMUL && m < op->n_matrices; m++)
+        for (uint32_t m = 0; has_matrices(op) && m < op->n_matrices; m++)
             need_act(&s, op->matrix[m].w, e->o.max_rows);
         if (op->kind == NCE_OP_ROPE) e->rope_width[op->rope] = op->n_rot;
         if (op->kind == NCE_OP_ATTENTION)

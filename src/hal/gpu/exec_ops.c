@@ -44,6 +44,14 @@ nce_status nce_gpu_select(nce_exec *e, const nce_op *op, nce_gpu_span s)
     return rows(e, op, s, NCE_GPU_ROWS_SELECT, op->in);
 }
 
+nce_status nce_gpu_copy(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return NCE_GPU_RUN(e->device, NCE_GPU_K_COPY, groups((size_t)op->width * op->n_groups), s.n_rows, NCE_GPU_GROUP,
+                       NCE_GPU_A(nce_gpu_at(e, op->out)), NCE_GPU_I(nce_gpu_ld(e, op->out)), NCE_GPU_I(op->out_stride),
+                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(op->in_stride),
+                       NCE_GPU_I(op->width), NCE_GPU_I(op->n_groups));
+}
+
 nce_status nce_gpu_norm(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
     return NCE_GPU_RUN(
@@ -91,8 +99,8 @@ nce_status nce_gpu_kv_store(nce_exec *e, const nce_op *op, nce_gpu_span s)
                        NCE_GPU_A(e->pages), NCE_GPU_I(op->k_offset), NCE_GPU_I(op->v_offset),
                        NCE_GPU_I(nce_kv_k_bytes(a->type_k, a->n_dk)), NCE_GPU_I(nce_kv_v_bytes(a->type_v, a->n_dv)),
                        NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_A(nce_gpu_at(e, op->in2)),
-                       NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(a->n_dk), NCE_GPU_I(a->n_dv), NCE_GPU_I(a->type_k),
-                       NCE_GPU_I(a->type_v));
+                       NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in2)), NCE_GPU_I(a->n_dk),
+                       NCE_GPU_I(a->n_dv), NCE_GPU_I(a->type_k), NCE_GPU_I(a->type_v));
 }
 
 /* Splits that a row of this step can have at most; depends on positions only through the step's shape. */

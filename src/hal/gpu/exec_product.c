@@ -8,6 +8,7 @@ typedef struct operands {
     size_t n_cols;
     nce_gpu_address ids; /* experts of the columns, or 0 */
     uint32_t x_div;      /* columns that share a row of x */
+    size_t matrix;       /* which of the weight's matrices, where ids does not say it */
 } operands;
 
 static nce_status pack(nce_exec *e, uint32_t block, nce_gpu_address x, uint32_t ld_x, size_t k, size_t n_rows)
@@ -51,12 +52,12 @@ static nce_status product(nce_exec *e, const nce_weight *w, float scale, const f
         gx = nce_gpu_groups(w->n_rows, NCE_GPU_MV_ROWS);
         gy = o->n_cols;
     }
-    const nce_gpu_value values[] = {NCE_GPU_A(nce_gpu_weight_at(w)), NCE_GPU_I(w->row_bytes), NCE_GPU_I(w->n_rows),
-                                    NCE_GPU_I(w->k), NCE_GPU_A(floats ? o->x : e->codes[i]),
-                                    NCE_GPU_A(floats ? o->x : e->scales[i]), NCE_GPU_I(floats ? o->ld_x : w->k),
-                                    NCE_GPU_A(o->y), NCE_GPU_I(o->ld_y), NCE_GPU_I(o->n_cols), NCE_GPU_F(scale),
-                                    NCE_GPU_A(nce_gpu_vector_at(e, bias)), NCE_GPU_I(add), NCE_GPU_A(o->ids),
-                                    NCE_GPU_I(w->expert_bytes), NCE_GPU_I(o->x_div),
+    const nce_gpu_value values[] = {NCE_GPU_A(nce_gpu_weight_at(w) + o->matrix * w->expert_bytes),
+                                    NCE_GPU_I(w->row_bytes), NCE_GPU_I(w->n_rows), NCE_GPU_I(w->k),
+                                    NCE_GPU_A(floats ? o->x : e->codes[i]), NCE_GPU_A(floats ? o->x : e->scales[i]),
+                                    NCE_GPU_I(floats ? o->ld_x : w->k), NCE_GPU_A(o->y), NCE_GPU_I(o->ld_y),
+                                    NCE_GPU_I(o->n_cols), NCE_GPU_F(scale), NCE_GPU_A(nce_gpu_vector_at(e, bias)),
+                                    NCE_GPU_I(add), NCE_GPU_A(o->ids), NCE_GPU_I(w->expert_bytes), NCE_GPU_I(o->x_div),
                                     /* of the tiled product only */
                                     NCE_GPU_I(w->type->id), NCE_GPU_I(type->block), NCE_GPU_I(type->bytes),
                                     NCE_GPU_I(type->act), NCE_GPU_I(type->second)};
@@ -79,6 +80,25 @@ nce_status nce_gpu_matmul(nce_exec *e, const nce_op *op, nce_gpu_span s)
                             .n_cols = s.n_rows,
                             .x_div = 1};
         status = product(e, m->w, m->w->scale * m->scale, m->bias, m->add, &o);
+    }
+    return status;
+}
+
+/* Head by head: each has an input, and a matrix, of its own. */
+nce_status nce_gpu_matmul_heads(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    const nce_op_matrix *m = &op->matrix[0];
+    nce_status status = NCE_OK;
+    for (uint32_t h = 0; h < op->n_groups && status == NCE_OK; h++) {
+        const operands o = {.x = nce_gpu_at(e, op->in) + 4 * (nce_gpu_address)h * op->in_stride,
+                            .ld_x = nce_gpu_ld(e, op->in),
+                            .y = nce_gpu_at(e, op->out) + 4 * (nce_gpu_address)h * op->out_stride,
+                            .ld_y = nce_gpu_ld(e, op->out),
+                            .n_cols = s.n_rows,
+                            .x_div = 1,
+                            .matrix = h};
+        status = pack_for(e, &m->w, 1, o.x, o.ld_x, s.n_rows);
+        if (status == NCE_OK) status = product(e, m->w, m->w->scale * m->scale, NULL, m->add, &o);
     }
     return status;
 }

@@ -3,13 +3,21 @@
 #include <string.h>
 
 static nce_gpu_op_fn *const op_functions[NCE_OP_KINDS] = {
-    [NCE_OP_EMBED] = nce_gpu_embed,       [NCE_OP_NORM] = nce_gpu_norm,         [NCE_OP_MATMUL] = nce_gpu_matmul,
-    [NCE_OP_ROPE] = nce_gpu_rope,         [NCE_OP_KV_STORE] = nce_gpu_kv_store, [NCE_OP_ATTENTION] = nce_gpu_attention,
-    [NCE_OP_ACT] = nce_gpu_act,           [NCE_OP_GLU] = nce_gpu_glu,           [NCE_OP_ADD] = nce_gpu_add,
-    [NCE_OP_SCALE] = nce_gpu_scale,       [NCE_OP_SOFTCAP] = nce_gpu_softcap,   [NCE_OP_SELECT] = nce_gpu_select,
-    [NCE_OP_ROUTE] = nce_gpu_route,       [NCE_OP_EXPERTS] = nce_gpu_experts,   [NCE_OP_SCALE_BY] = nce_gpu_scale_by,
-    [NCE_OP_POSITION] = nce_gpu_position,
+    [NCE_OP_EMBED] = nce_gpu_embed,       [NCE_OP_NORM] = nce_gpu_norm,
+    [NCE_OP_MATMUL] = nce_gpu_matmul,     [NCE_OP_ROPE] = nce_gpu_rope,
+    [NCE_OP_KV_STORE] = nce_gpu_kv_store, [NCE_OP_ATTENTION] = nce_gpu_attention,
+    [NCE_OP_ACT] = nce_gpu_act,           [NCE_OP_GLU] = nce_gpu_glu,
+    [NCE_OP_ADD] = nce_gpu_add,           [NCE_OP_SCALE] = nce_gpu_scale,
+    [NCE_OP_SOFTCAP] = nce_gpu_softcap,   [NCE_OP_SELECT] = nce_gpu_select,
+    [NCE_OP_ROUTE] = nce_gpu_route,       [NCE_OP_EXPERTS] = nce_gpu_experts,
+    [NCE_OP_SCALE_BY] = nce_gpu_scale_by, [NCE_OP_POSITION] = nce_gpu_position,
+    [NCE_OP_COPY] = nce_gpu_copy,         [NCE_OP_MATMUL_HEADS] = nce_gpu_matmul_heads,
 };
+
+bool nce_gpu_runs(nce_op_kind kind)
+{
+    return op_functions[kind] != NULL;
+}
 
 static bool cancelled(const nce_step *s)
 {

@@ -24,13 +24,21 @@ const nce_gpu_type *nce_gpu_type_of(nce_type id)
 static nce_status find_kernel(nce_gpu_device *d, int id)
 {
     static const char *const names[NCE_GPU_K_MV] = {
-        [NCE_GPU_K_PACK] = "pack",           [NCE_GPU_K_MM] = "mm",
-        [NCE_GPU_K_MF_F32] = "mf_f32",       [NCE_GPU_K_MF_F16] = "mf_f16",
-        [NCE_GPU_K_MF_BF16] = "mf_bf16",     [NCE_GPU_K_ROWS] = "rows",
-        [NCE_GPU_K_NORM] = "norm",           [NCE_GPU_K_ROPE] = "rope",
-        [NCE_GPU_K_EMBED] = "embed",         [NCE_GPU_K_KV_STORE] = "kv_store",
-        [NCE_GPU_K_ATTENTION] = "attention", [NCE_GPU_K_MERGE] = "attention_merge",
-        [NCE_GPU_K_ROUTE] = "route",         [NCE_GPU_K_COMBINE] = "combine",
+        [NCE_GPU_K_PACK] = "pack",
+        [NCE_GPU_K_MM] = "mm",
+        [NCE_GPU_K_MF_F32] = "mf_f32",
+        [NCE_GPU_K_MF_F16] = "mf_f16",
+        [NCE_GPU_K_MF_BF16] = "mf_bf16",
+        [NCE_GPU_K_ROWS] = "rows",
+        [NCE_GPU_K_COPY] = "copy",
+        [NCE_GPU_K_NORM] = "norm",
+        [NCE_GPU_K_ROPE] = "rope",
+        [NCE_GPU_K_EMBED] = "embed",
+        [NCE_GPU_K_KV_STORE] = "kv_store",
+        [NCE_GPU_K_ATTENTION] = "attention",
+        [NCE_GPU_K_MERGE] = "attention_merge",
+        [NCE_GPU_K_ROUTE] = "route",
+        [NCE_GPU_K_COMBINE] = "combine",
     };
     char name[48];
     if (id < NCE_GPU_K_MV)

@@ -70,8 +70,8 @@ NCE_DEV void nce_store_v_block(int type, NCE_G nce_u8 *page, int slot, int b, NC
 }
 
 NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at,
-                                 nce_u32 k_bytes, nce_u32 v_bytes, NCE_G const float *k, NCE_G const float *v, int ld,
-                                 int n_dk, int n_dv, int type_k, int type_v)
+                                 nce_u32 k_bytes, nce_u32 v_bytes, NCE_G const float *k, NCE_G const float *v, int ld_k,
+                                 int ld_v, int n_dk, int n_dv, int type_k, int type_v)
 {
     const int t = nce_tid, head = nce_group_x, row = nce_group_y,
               position = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
@@ -79,8 +79,8 @@ NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pag
     NCE_G nce_u8 *page =
         (NCE_G nce_u8 *)pages[rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_PAGES] + position / NCE_GPU_PAGE];
     NCE_G nce_u8 *to_k = page + k_at + (nce_u64)head * k_bytes, *to_v = page + v_at + (nce_u64)head * v_bytes;
-    k += (nce_u64)row * ld + head * n_dk;
-    v += (nce_u64)row * ld + head * n_dv;
+    k += (nce_u64)row * ld_k + head * n_dk;
+    v += (nce_u64)row * ld_v + head * n_dv;
     if (type_k == 2 || type_k == 8) {
         if (t < pad_k / 32) nce_store_k_block(type_k, to_k, slot, t, k, n_dk);
     } else {

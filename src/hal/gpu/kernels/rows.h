@@ -38,6 +38,15 @@ NCE_KERNEL void nce_gpu_rows(NCE_G float *out, int ld_out, NCE_G const float *a,
     out[(nce_u64)row * ld_out + i] = y;
 }
 
+/* Parts of width columns from in to out; neighbours lie in_stride and out_stride columns apart. */
+NCE_KERNEL void nce_gpu_copy(NCE_G float *out, int ld_out, int out_stride, NCE_G const float *in, int ld_in,
+                             int in_stride, int width, int n_parts)
+{
+    const int i = nce_group_x * nce_size + nce_tid, row = nce_group_y, part = i / width, column = i % width;
+    if (part >= n_parts) return;
+    out[(nce_u64)row * ld_out + part * out_stride + column] = in[(nce_u64)row * ld_in + part * in_stride + column];
+}
+
 /* One part of one row.  The sixteen lanes of the sums are sixteen items, which read the row from shared memory, where all
  * items bring it a chunk at a time. */
 NCE_KERNEL void nce_gpu_norm(NCE_G float *out, int ld_out, NCE_G const float *in, int ld_in, NCE_G const float *w,
