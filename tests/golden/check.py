@@ -6,7 +6,7 @@
 references/NAME.f32 holds what make_references.py got from the package transformers for the same weights: 16 tokens x 64
 logits.  The relative L2 error of a model is at most 1e-6, in families with GELU (rounded to halves, so a last bit may become
 a step) 5e-5; wrong formulas show as 1e-2 and more.  Every model is also quantized to Q8_0, and must then give the
-same bits whatever the threads, the batch and the instruction set.
+same bits whatever the threads, the batch, the instruction set and the split over devices.
 """
 import array
 import math
@@ -56,7 +56,8 @@ def check(nce, model, folder):
     base = logits(nce, small, folder, "--threads", "1")
     error_q = distance(base, want)
     wrong = None
-    for options in (["--threads", "2"], ["--batch", "1", "--threads", "2"], ["--batch", "5"], ["--isa", "scalar"]):
+    for options in (["--threads", "2"], ["--batch", "1", "--threads", "2"], ["--batch", "5"], ["--isa", "scalar"],
+                    ["--device", "cpu,cpu", "--gpu-layers", "2"]):
         if logits(nce, small, folder, *options) != base:
             wrong = f"other bits with {' '.join(options)}"
     if not error <= (LIMIT_GELU if model.name.startswith(GELU) else LIMIT):  # so that NaN fails

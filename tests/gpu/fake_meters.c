@@ -84,14 +84,14 @@ EXPORT int rsmi_dev_busy_percent_get(uint32_t device, uint32_t *out)
 EXPORT int zesInit(uint32_t flags) { return flags == 0 ? start() : 1; }
 EXPORT int zesDriverGet(uint32_t *n, void **out)
 {
-    *n = 1;
-    out[0] = &control;
+    if (*n == 0) *n = 1;
+    else out[0] = &control;
     return started();
 }
 EXPORT int zesDeviceGet(void *driver, uint32_t *n, void **out)
 {
-    *n = 1;
-    out[0] = driver;
+    if (*n == 0) *n = 1;
+    else out[0] = driver;
     return started();
 }
 EXPORT int zesDevicePciGetProperties(void *device, void *out)
@@ -102,8 +102,8 @@ EXPORT int zesDevicePciGetProperties(void *device, void *out)
 }
 EXPORT int zesDeviceEnumPowerDomains(void *device, uint32_t *n, void **out)
 {
-    *n = 1;
-    out[0] = device;
+    if (*n == 0) *n = 1;
+    else out[0] = device;
     return started();
 }
 EXPORT int zesPowerGetEnergyCounter(void *domain, uint64_t out[2])

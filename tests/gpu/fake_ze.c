@@ -67,16 +67,16 @@ uint32_t ze_init(uint32_t flags)
 uint32_t ze_drivers(uint32_t *n, void **out)
 {
     ENTER(drivers);
-    *n = 1;
-    out[0] = &the_driver;
+    if (*n == 0) *n = 1; /* a number that is too large stays, as in some drivers */
+    else out[0] = &the_driver;
     return 0;
 }
 
 uint32_t ze_devices(void *driver, uint32_t *n, void **out)
 {
     ENTER(devices);
-    *n = 1;
-    out[0] = &the_device;
+    if (*n == 0) *n = 1;
+    else out[0] = &the_device;
     return driver == &the_driver ? 0 : INVALID;
 }
 
@@ -351,6 +351,8 @@ uint32_t ze_kernel_arg(void *at, uint32_t index, size_t bytes, const void *value
     kernel *k = at;
     if (index >= FAKE_MAX_ARGS || bytes > 8) return INVALID;
     if (!fake.skip_kernels && (index >= fake_kernel_args(k->fake) || bytes != fake_kernel_arg_bytes(k->fake, index))) return INVALID;
+    k->next.value[index] = 0;
+    if (value == NULL) return bytes == 8 ? 0 : INVALID;
     memcpy(&k->next.value[index], value, bytes);
-    return 0;
+    return bytes == 8 && k->next.value[index] == 0 ? INVALID : 0; /* no memory is said by no value */
 }

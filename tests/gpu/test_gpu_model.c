@@ -130,6 +130,76 @@ Test(gpu_model, too_large_for_the_device)
     finish(&s);
 }
 
+/* Pages of keys and values are taken as a sequence grows: when there is no room, the step fails and nothing else. */
+Test(gpu_model, a_session_goes_on_after_lack_of_memory)
+{
+    setup s = start("cuda", "tiny", "q4_0");
+    nce_model_options mo = NCE_MODEL_OPTIONS_INIT;
+    nce_session_options so = NCE_SESSION_OPTIONS_INIT;
+    nce_model *m;
+    nce_session *session;
+    int32_t ids[100];
+    static float logits[VOCAB];
+    fixture_tokens(ids, 100);
+    s.fake->skip_kernels = true;
+    mo.device = "cuda:0";
+    so.n_ctx = 128;
+    cr_assert_eq(nce_model_load(s.ctx, s.model, &mo, &m), NCE_OK, "%s", nce_context_error(s.ctx));
+    cr_assert_eq(nce_session_create(m, &so, &session), NCE_OK, "%s", nce_context_error(s.ctx));
+    cr_assert_eq(fixture_eval(session, 0, ids, 10, NCE_LOGITS_LAST, logits), NCE_OK, "%s", nce_context_error(s.ctx));
+    const size_t memory = s.fake->memory_bytes;
+    s.fake->memory_bytes = s.fake->used_bytes + 100;
+    cr_assert_eq(fixture_eval(session, 0, ids, 100, NCE_LOGITS_LAST, logits), NCE_ERR_NOMEM);
+    cr_assert_not_null(strstr(nce_context_error(s.ctx), "free 100"), "%s", nce_context_error(s.ctx));
+    cr_assert_eq(nce_session_length(session, 0), 10);
+    cr_assert_eq(fixture_eval(session, 0, ids, 1, NCE_LOGITS_LAST, logits), NCE_OK, "the page at hand: %s", nce_context_error(s.ctx));
+    s.fake->memory_bytes = memory;
+    cr_assert_eq(fixture_eval(session, 0, ids, 100, NCE_LOGITS_LAST, logits), NCE_OK, "%s", nce_context_error(s.ctx));
+    nce_session_destroy(session);
+    nce_model_destroy(m);
+    finish(&s);
+}
+
+static void keep_plan(void *user, nce_log_level level, const char *text)
+{
+    (void)level;
+    if (strncmp(text, "layers ", 7) == 0) snprintf(user, 128, "%s", text);
+}
+
+/* The last line of the plan for a device with so much memory: what stays on the CPU. */
+static void plan_with(setup *s, size_t memory, char last[128])
+{
+    static float logits[(N + 1) * VOCAB];
+    nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
+    nce_context *ctx;
+    o.paths = s->paths;
+    o.log = keep_plan;
+    o.log_user = last;
+    o.log_level = NCE_LOG_INFO;
+    s->fake->skip_kernels = true;
+    s->fake->memory_bytes = memory;
+    cr_assert_eq(nce_context_create(&o, &ctx), NCE_OK);
+    cr_assert_eq(generate(ctx, s->model, "cuda:0,cpu", 0, logits), NCE_OK, "%s", nce_context_error(ctx));
+    nce_context_destroy(ctx);
+}
+
+Test(gpu_model, as_many_layers_as_fit)
+{
+    setup s = start("cuda", "tiny", "f32");
+    char last[128] = "";
+    bool some = false;
+    plan_with(&s, (size_t)1 << 31, last);
+    cr_assert_str_eq(last, "layers 0 to 1 and the head on cuda:0");
+    plan_with(&s, (size_t)128 << 20, last);
+    cr_assert_str_eq(last, "layers 0 to 1 and the head on cpu");
+    for (size_t memory = (size_t)128 << 20; memory < (size_t)256 << 20 && !some; memory += 1 << 18) { /* in between, the end stays */
+        plan_with(&s, memory, last);
+        some = strcmp(last, "layers 1 to 1 and the head on cpu") == 0;
+    }
+    cr_assert(some);
+    finish(&s);
+}
+
 static void fails_anywhere(const char *vendor, const char *device, uint32_t gpu_layers, int code, bool for_good)
 {
     static float logits[(N + 1) * VOCAB];

@@ -1,6 +1,7 @@
 /* A model split over devices: the same bits, states that travel between splits, nothing left behind. */
 #include "tests/unit/faulty_alloc.h"
 #include "tests/unit/fixture.h"
+#include <glob.h>
 
 enum { N = 70, VOCAB = 512 }; /* more than a page */
 
@@ -159,4 +160,45 @@ Test(split, memory_fails_anywhere)
     }
     unlink(path);
     nce_context_destroy(plain);
+}
+
+static void file_logits(nce_context *ctx, const char *path, uint32_t gpu_layers, float **logits, size_t *n)
+{
+    nce_model *m;
+    nce_session *s;
+    nce_session_options o = NCE_SESSION_OPTIONS_INIT;
+    int32_t ids[20];
+    fixture_tokens(ids, 20);
+    o.n_ctx = 64;
+    cr_assert_eq(open_model(ctx, path, gpu_layers == 0 ? "cpu" : "cpu,cpu", gpu_layers, &m), NCE_OK, "%s", nce_context_error(ctx));
+    cr_assert_eq(nce_session_create(m, &o, &s), NCE_OK, "%s", nce_context_error(ctx));
+    for (int i = 0; i < 20; i++)
+        ids[i] %= (int32_t)nce_model_n_vocab(m);
+    *n = 20 * (size_t)nce_model_n_vocab(m);
+    *logits = malloc(*n * sizeof **logits);
+    cr_assert_eq(fixture_eval(s, 0, ids, 20, NCE_LOGITS_ALL, *logits), NCE_OK, "%s: %s", path, nce_context_error(ctx));
+    nce_session_destroy(s);
+    nce_model_destroy(m);
+}
+
+Test(split, every_architecture)
+{
+    const char *data = getenv("NCE_TEST_DATA");
+    char pattern[512];
+    glob_t files;
+    nce_context *ctx;
+    snprintf(pattern, sizeof pattern, "%s/golden/arch/*.gguf", data != NULL ? data : "/nowhere");
+    if (glob(pattern, 0, NULL, &files) != 0) cr_skip_test("no models in NCE_TEST_DATA/golden/arch");
+    cr_assert_eq(nce_context_create(NULL, &ctx), NCE_OK);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        float *whole, *split;
+        size_t n;
+        file_logits(ctx, files.gl_pathv[i], 0, &whole, &n);
+        file_logits(ctx, files.gl_pathv[i], 1, &split, &n);
+        cr_assert_eq(memcmp(whole, split, n * sizeof *whole), 0, "%s", files.gl_pathv[i]);
+        free(whole);
+        free(split);
+    }
+    globfree(&files);
+    nce_context_destroy(ctx);
 }

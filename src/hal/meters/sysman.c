@@ -68,10 +68,12 @@ static void close_sysman(nce_meter *m)
 /* The first power domain of a device is the card's. */
 static bool take_domain(sysman *s, void *device)
 {
-    void *domains[MOST];
-    uint32_t n = MOST;
+    void *domains[1];
+    uint32_t n = 0;
     energy_counter now;
-    if (s->api.domains(device, &n, domains) != 0 || n == 0 || s->api.energy(domains[0], &now) != 0) return false;
+    if (s->api.domains(device, &n, NULL) != 0 || n == 0) return false;
+    n = 1;
+    if (s->api.domains(device, &n, domains) != 0 || s->api.energy(domains[0], &now) != 0) return false;
     s->domain = domains[0];
     s->first = now.microjoules;
     return true;
@@ -80,13 +82,17 @@ static bool take_domain(sysman *s, void *device)
 static bool find(sysman *s, const char *wanted)
 {
     void *drivers[MOST], *devices[MOST];
-    uint32_t n_drivers = MOST;
+    uint32_t n_drivers = 0;
     char pci[32];
-    if (s->api.drivers(&n_drivers, drivers) != 0) return false;
-    for (uint32_t i = 0; i < n_drivers && i < MOST; i++) {
-        uint32_t n = MOST;
+    if (s->api.drivers(&n_drivers, NULL) != 0) return false;
+    n_drivers = n_drivers < MOST ? n_drivers : MOST;
+    if (n_drivers == 0 || s->api.drivers(&n_drivers, drivers) != 0) return false;
+    for (uint32_t i = 0; i < n_drivers; i++) {
+        uint32_t n = 0;
+        if (s->api.devices(drivers[i], &n, NULL) != 0 || n == 0) continue;
+        n = n < MOST ? n : MOST;
         if (s->api.devices(drivers[i], &n, devices) != 0) continue;
-        for (uint32_t j = 0; j < n && j < MOST; j++) {
+        for (uint32_t j = 0; j < n; j++) {
             pci_properties p = {.type = PCI_PROPERTIES};
             if (s->api.pci(devices[j], &p) != 0) continue;
             snprintf(pci, sizeof pci, "%04x:%02x:%02x.%x", p.address.domain, p.address.bus, p.address.device, p.address.function);

@@ -57,6 +57,19 @@ static size_t exec_bytes(const nce_exec *exec)
     return bytes;
 }
 
+static void exec_sparsity(const nce_exec *exec, uint64_t *columns, uint64_t *zero)
+{
+    const nce_split_exec *e = (const nce_split_exec *)exec;
+    *columns = *zero = 0;
+    for (size_t i = 0; i < e->n; i++) {
+        const nce_device_ops *part = e->device->part[e->segment[i].device]->ops;
+        uint64_t c = 0, z = 0;
+        if (part->exec_sparsity != NULL) part->exec_sparsity(e->segment[i].exec, &c, &z);
+        *columns += c;
+        *zero += z;
+    }
+}
+
 /* No buffer_create: pages are all that core makes, and they need to know their program.  No exec_read: nobody splits a
  * split device. */
 static const nce_device_ops ops = {
@@ -69,6 +82,7 @@ static const nce_device_ops ops = {
     .exec_create = nce_split_exec_create,
     .exec_destroy = nce_split_exec_destroy,
     .exec_bytes = exec_bytes,
+    .exec_sparsity = exec_sparsity,
     .page_create = nce_split_page_create,
     .submit = nce_split_submit,
     .wait = nce_split_wait,

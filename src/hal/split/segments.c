@@ -66,7 +66,7 @@ static void reads_of(const nce_op *op, bool slot[NCE_MAX_SLOTS])
 static void writes_of(const nce_op *op, bool slot[NCE_MAX_SLOTS])
 {
     memset(slot, 0, NCE_MAX_SLOTS * sizeof *slot);
-    if (op->kind == NCE_OP_MATMUL) {
+    if (op->kind == NCE_OP_MATMUL || op->kind == NCE_OP_MATMUL_HEADS) {
         for (uint32_t i = 0; i < op->n_matrices; i++)
             slot[op->matrix[i].out.slot] = true;
     } else if (op->kind != NCE_OP_KV_STORE && op->kind != NCE_OP_ROUTE) {

@@ -103,8 +103,12 @@ nce_status nce_ze_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3]
     const nce_ze_group_count count = {groups[0], groups[1], groups[2]};
     nce_status status = nce_ze_usable(z);
     if (status == NCE_OK) status = nce_ze_check(z, NCE_ZE_kernel_group, z->api.kernel_group(k->kernel, group, 1, 1));
-    for (uint32_t i = 0; status == NCE_OK && i < n_args; i++)
-        status = nce_ze_check(z, NCE_ZE_kernel_arg, z->api.kernel_arg(k->kernel, i, args[i].bytes, args[i].value));
+    for (uint32_t i = 0; status == NCE_OK && i < n_args; i++) {
+        nce_gpu_address at = 1;
+        if (args[i].address) memcpy(&at, args[i].value, sizeof at);
+        /* No memory is said by no value: Intel's driver refuses an address of 0. */
+        status = nce_ze_check(z, NCE_ZE_kernel_arg, z->api.kernel_arg(k->kernel, i, args[i].bytes, at != 0 ? args[i].value : NULL));
+    }
     if (status != NCE_OK) return status;
     return nce_ze_appended(z, NCE_ZE_launch, z->api.launch(nce_ze_list(z), k->kernel, &count, NULL, 0, NULL));
 }

@@ -29,17 +29,35 @@ static nce_status load(nce_context *ctx, nce_ze *z)
     return code == NCE_ZE_UNINITIALIZED ? NCE_ERR_NOTFOUND : status;
 }
 
+/* Asked for their number first: drivers do not all correct a number that is too large. */
+static nce_status drivers_of(nce_ze *z, uint32_t *n, void *drivers[MOST_DRIVERS])
+{
+    *n = 0;
+    nce_status status = nce_ze_check(z, NCE_ZE_drivers, z->api.drivers(n, NULL));
+    if (*n > MOST_DRIVERS) *n = MOST_DRIVERS;
+    if (status == NCE_OK && *n > 0) status = nce_ze_check(z, NCE_ZE_drivers, z->api.drivers(n, drivers));
+    return status;
+}
+
+static nce_status devices_of(nce_ze *z, void *driver, uint32_t *n, void *devices[MOST_DEVICES])
+{
+    *n = 0;
+    nce_status status = nce_ze_check(z, NCE_ZE_devices, z->api.devices(driver, n, NULL));
+    if (*n > MOST_DEVICES) *n = MOST_DEVICES;
+    if (status == NCE_OK && *n > 0) status = nce_ze_check(z, NCE_ZE_devices, z->api.devices(driver, n, devices));
+    return status;
+}
+
 /* The GPUs of all drivers, in the loader's order; device and driver number wanted, if there are so many. */
 static nce_status find(nce_ze *z, uint32_t wanted, uint32_t *n_gpus)
 {
     void *drivers[MOST_DRIVERS], *devices[MOST_DEVICES];
-    uint32_t n_drivers = MOST_DRIVERS;
+    uint32_t n_drivers, n;
     *n_gpus = 0;
-    nce_status status = nce_ze_check(z, NCE_ZE_drivers, z->api.drivers(&n_drivers, drivers));
-    for (uint32_t i = 0; status == NCE_OK && i < n_drivers && i < MOST_DRIVERS; i++) {
-        uint32_t n = MOST_DEVICES;
-        status = nce_ze_check(z, NCE_ZE_devices, z->api.devices(drivers[i], &n, devices));
-        for (uint32_t j = 0; status == NCE_OK && j < n && j < MOST_DEVICES; j++) {
+    nce_status status = drivers_of(z, &n_drivers, drivers);
+    for (uint32_t i = 0; status == NCE_OK && i < n_drivers; i++) {
+        status = devices_of(z, drivers[i], &n, devices);
+        for (uint32_t j = 0; status == NCE_OK && j < n; j++) {
             nce_ze_device_properties p = {.type = NCE_ZE_DEVICE_PROPERTIES};
             status = nce_ze_check(z, NCE_ZE_properties, z->api.properties(devices[j], &p));
             if (status != NCE_OK || p.kind != A_GPU || (*n_gpus)++ != wanted) continue;
@@ -83,7 +101,7 @@ static nce_status read_facts(nce_ze *z)
     info->memory_bytes = info->memory_free = m.bytes; /* what is free cannot be asked here */
     info->graphs = true;
     const uint32_t code = z->api.pci_properties(z->device, &p);
-    if (code == NCE_ZE_UNSUPPORTED_FEATURE) return NCE_OK; /* an extension: without it there is no address */
+    if (code >= NCE_ZE_UNINITIALIZED) return NCE_OK; /* an extension, refused in several ways: then there is no address */
     snprintf(info->pci, sizeof info->pci, "%04x:%02x:%02x.%x", p.domain & 0xffff, p.bus & 0xff, p.device & 0xff, p.function & 0xf);
     return nce_ze_check(z, NCE_ZE_pci_properties, code);
 }
