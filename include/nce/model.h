@@ -14,9 +14,12 @@ typedef struct nce_model_options {
     size_t struct_size;
     nce_progress_fn *progress; /* bytes of the file checked so far; may be NULL; false cancels the load */
     void *progress_user;
-    const char *device;        /* "cpu" (NULL: "cpu"); see nce_device_count */
+    const char *device;        /* "cpu" (NULL: "cpu"), "cuda:0"; see nce_device_count.  "cuda:0,cuda:1,cpu": consecutive layers
+                                * on each, with their keys and values; the last one has the end of the model */
     uint32_t no_mmap;          /* 1: read the file into memory instead of mapping it (see docs/gguf.md) */
-    uint32_t reserved;         /* 0 */
+    uint32_t gpu_layers;       /* layers on all devices but the last, in equal shares; more than the model has: all, and the
+                                * output too.  0: on each in turn as many as its free memory holds.  With one device, the CPU
+                                * is the last one */
 } nce_model_options;
 #define NCE_MODEL_OPTIONS_INIT { sizeof(nce_model_options), 0, 0, 0, 0, 0 }
 

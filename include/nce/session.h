@@ -25,8 +25,11 @@ typedef struct nce_session_options {
     uint32_t kv_type_v;
     uint32_t kv_types_set; /* 1: the two above are meant; 0: both F16 */
     uint32_t collect_importance; /* 1: keep what nce_session_importance_save writes (importance.h); a little slower */
+    uint32_t dense_only; /* 1: products read all of a weight.  0: behind ReLU and ReLU^2 what meets a zero is left out where
+                            that pays (ternary types; a copy of them is made, the bits of results are the same) */
+    uint32_t reserved;   /* 0 */
 } nce_session_options;
-#define NCE_SESSION_OPTIONS_INIT { sizeof(nce_session_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NCE_SESSION_OPTIONS_INIT { sizeof(nce_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Create a session.  Memory for keys and values is taken page by page as sequences grow.
  *

@@ -54,7 +54,7 @@ static uint64_t digest_of(const nce_gguf *g)
 static nce_status fill(nce_model *m, const nce_model_options *o)
 {
     nce_status status = find_arch(m);
-    if (status == NCE_OK) status = nce_device_create(m->ctx, o->device != NULL ? o->device : "cpu", &m->device);
+    if (status == NCE_OK) status = nce_device_create(m->ctx, o->device != NULL ? o->device : "cpu", o->gpu_layers, &m->device);
     if (status == NCE_OK) status = nce_hparams_read(m->gguf, m->arch, &m->h);
     if (status == NCE_OK) status = read_vocabulary(m);
     if (status == NCE_OK) status = nce_model_read_weights(m);
@@ -71,7 +71,7 @@ static nce_status load(nce_context *ctx, const char *path, const void *data, siz
     if (path == NULL && data == NULL) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_load: no path");
     nce_status status = nce_read_options(ctx, &o, sizeof o, options, "nce_model_options");
     if (status != NCE_OK) return status;
-    if (o.no_mmap > 1 || o.reserved != 0) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_options: no_mmap %u, reserved %u", o.no_mmap, o.reserved);
+    if (o.no_mmap > 1) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_options: no_mmap %u", o.no_mmap);
     nce_model *m = nce_alloc_zero(ctx, sizeof *m);
     if (m == NULL) return nce_fail_nomem(ctx, sizeof *m);
     m->ctx = ctx;

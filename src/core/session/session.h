@@ -4,6 +4,7 @@
 #include "nce/metrics.h"
 #include "nce/session.h"
 #include "src/core/model/model.h"
+#include "src/hal/meters/meters.h"
 
 /* A page holds 64 positions of all layers.  Sequences may share pages; a shared page is copied before it is written. */
 typedef struct nce_page {
@@ -21,7 +22,7 @@ typedef struct nce_sequence {
 
 typedef struct nce_counters {
     uint64_t prompt_tokens, decode_tokens, steps;
-    double prompt_seconds, decode_seconds;
+    double prompt_seconds, decode_seconds, prompt_joules, decode_joules;
     uint64_t kv_bytes, kv_bytes_peak;
 } nce_counters;
 
@@ -45,6 +46,8 @@ struct nce_session {
     atomic_bool cancel;
     nce_importance *importance; /* NULL unless it is collected */
     nce_counters counters;
+    nce_meters *meters; /* NULL: energy is not asked for */
+    bool metered;       /* every step so far could be measured */
 };
 
 /* Pages of a sequence so that positions [n, n_new) can be written: new ones are taken, the shared last one is copied.
