@@ -92,6 +92,8 @@ static nce_status check_op(nce_context *ctx, const nce_op *op)
 {
     const nce_op_route *r = &op->route;
     nce_status status = NCE_OK;
+    if (op->kind == NCE_OP_COPY || op->kind == NCE_OP_MATMUL_HEADS)
+        return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "no GPU kernel for latent attention (layer %u)", op->layer);
     for (uint32_t i = 0; op->kind == NCE_OP_MATMUL && i < op->n_matrices && status == NCE_OK; i++)
         status = check_weight(ctx, op->matrix[i].w);
     if (op->kind == NCE_OP_EMBED || op->kind == NCE_OP_POSITION) status = check_weight(ctx, op->table);

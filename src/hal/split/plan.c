@@ -8,7 +8,8 @@ nce_status nce_split_each_weight(nce_op *op, nce_split_weight_fn *f, void *user)
 {
     const nce_weight **const experts[] = {&op->experts.gate, &op->experts.up, &op->experts.down};
     nce_status status = NCE_OK;
-    for (uint32_t i = 0; status == NCE_OK && op->kind == NCE_OP_MATMUL && i < op->n_matrices; i++)
+    const bool product = op->kind == NCE_OP_MATMUL || op->kind == NCE_OP_MATMUL_HEADS;
+    for (uint32_t i = 0; status == NCE_OK && product && i < op->n_matrices; i++)
         status = f(user, &op->matrix[i].w);
     if (status == NCE_OK && (op->kind == NCE_OP_EMBED || op->kind == NCE_OP_POSITION)) status = f(user, &op->table);
     for (int i = 0; status == NCE_OK && op->kind == NCE_OP_EXPERTS && i < 3; i++)

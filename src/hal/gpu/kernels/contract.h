@@ -71,6 +71,8 @@ NCE_DEV float nce_b2f(nce_u16 h)
 
 NCE_DEV float nce_gelu(float given)
 {
+    if (given >= 10.0f) return given;
+    if (given <= -10.0f) return 0.0f;
     const float x = nce_h2f(nce_f2h(given)), cubic = x * nce_fma(0.044715f * x, x, 1.0f);
     return nce_h2f(nce_f2h((0.5f * x) * (1.0f + nce_tanh(0.79788456f * cubic))));
 }
