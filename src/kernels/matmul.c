@@ -161,13 +161,15 @@ static void product_ref(const nce_type_info *type, const void *w, size_t row_byt
     }
 }
 
+#if NCE_HAVE_AVX2 || NCE_HAVE_NEON
 /* What all variants that work through panels share. */
-static inline void set_panels(nce_matmul_ops *ops)
+static void set_panels(nce_matmul_ops *ops)
 {
     ops->act_bytes = nce_act_bytes;
     ops->scratch_bytes = 2 * NCE_PANEL_BYTES; /* a panel and a padded segment of the file */
     ops->row_granule = NCE_PANEL_ROWS;
 }
+#endif
 
 void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu)
 {
