@@ -1,4 +1,4 @@
-/* The dialect in which the kernels are written once: a common subset of C, OpenCL C, CUDA and HIP behind these macros.
+/* The dialect in which the kernels are written once: a common subset of OpenCL C, CUDA and HIP behind these macros.
  *
  *   NCE_KERNEL void f(...)    a kernel; NCE_DEV: a function of the device, always inlined
  *   NCE_G, NCE_L, NCE_P       address space of a pointer: device memory, memory of the work group, of the work item
@@ -12,8 +12,7 @@
  *
  * Rules: C89 declarations allowed anywhere, no C++, no function pointers, no recursion, no double; an address space on every
  * pointer; the same control flow for all items of a group round nce_sync, and no return or continue in front of one (PoCL
- * compiles it wrongly even where all items take it).  In plain C (tests, sanitizers) an item is a
- * coroutine: the program that includes the kernels first defines the NCE_PLAIN_* hooks (tests/gpu/plain.c). */
+ * compiles it wrongly even where all items take it). */
 #ifndef NCE_SRC_GPU_DIALECT_H
 #define NCE_SRC_GPU_DIALECT_H
 
@@ -123,54 +122,8 @@ typedef unsigned long long nce_u64;
 #define nce_dot4(a, b, c) __builtin_amdgcn_sdot4(a, b, c, 0)
 #endif
 
-#else /* plain C */
-
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#define NCE_KERNEL static
-#define NCE_DEV static inline
-#define NCE_G
-#define NCE_L
-#define NCE_P
-#define NCE_BOOK
-#define NCE_SHARED(T, name, n) static T name[n] /* one group runs at a time */
-#define NCE_TABLE(T, name, n) static const T name[n]
-typedef uint8_t nce_u8;
-typedef int8_t nce_i8;
-typedef uint16_t nce_u16;
-typedef uint32_t nce_u32;
-typedef uint64_t nce_u64;
-#define nce_tid NCE_PLAIN_ITEM
-#define nce_group_x NCE_PLAIN_GROUP_X
-#define nce_group_y NCE_PLAIN_GROUP_Y
-#define nce_size NCE_PLAIN_SIZE
-#define nce_sync() NCE_PLAIN_SYNC()
-#define nce_fma(a, b, c) fmaf(a, b, c)
-#define nce_rint(x) rintf(x)
-#define nce_sqrt(x) sqrtf(x)
-#define nce_div(a, b) ((a) / (b))
-#define NCE_SOFT_HALF 1
-NCE_DEV nce_u32 nce_bits(float x)
-{
-    nce_u32 bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-NCE_DEV float nce_float(nce_u32 bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-NCE_DEV int nce_dot4(int a, int b, int c)
-{
-    for (int i = 0; i < 4; i++)
-        c += (nce_i8)(a >> (8 * i)) * (nce_i8)(b >> (8 * i));
-    return c;
-}
-
+#else
+#error "compile this as OpenCL C, CUDA or HIP"
 #endif
 
 #ifdef NCE_SOFT_HALF
