@@ -76,6 +76,7 @@ static size_t n_system(const nce_chat *c)
 
 static void remove_messages(nce_chat *c, size_t from, size_t to)
 {
+    if (from == to) return; /* there may be no list yet */
     for (size_t i = from; i < to; i++)
         message_finish(c->ctx, &c->messages[i]);
     memmove(&c->messages[from], &c->messages[to], (c->n_messages - to) * sizeof *c->messages);
