@@ -16,7 +16,7 @@ static nce_gpu_op_fn *const op_functions[NCE_OP_KINDS] = {
 
 bool nce_gpu_runs(nce_op_kind kind)
 {
-    return op_functions[kind] != NULL;
+    return kind < NCE_OP_KINDS && op_functions[kind] != NULL;
 }
 
 static bool cancelled(const nce_step *s)
