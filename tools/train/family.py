@@ -1,26 +1,46 @@
-"""The members of the family: shape, text, length of training."""
+"""The members of the family: what they are for, shape, text, length of training, and the type they are shipped in."""
 from dataclasses import dataclass
 
 from network import Shape
 
 N_VOCAB, VOCABULARY_SEED = 1024, 7
+ALL = ("addition", "subtraction", "counting", "colours", "days", "opposites", "sorting", "comparing")
+SUMS = ("addition", "subtraction", "comparing", "sorting", "counting")
 
 
 @dataclass
 class Member:
+    about: str
     shape: Shape
-    n_steps: int           # of 16 rows of 256 tokens
+    n_steps: int               # of 16 rows of 256 tokens
     seed: int
-    mix: str = "all"       # of corpus.MIXES
+    mix: str = "all"           # of corpus.MIXES
     n_tokens: int = 8_000_000  # of text made; read again when the steps need more
-    extra: float = 0.0     # weight of the balance loss (experts) or of the mean activation (ternary)
+    extra: float = 0.0         # weight of the balance loss (experts) or of the mean activation (ternary)
+    asked: tuple = ALL         # categories of the held-out questions it must answer
+    type_name: str = "q8_0"
+    quantize: tuple = ()       # further options of nce quantize
 
 
 FAMILY = {
-    "tiny": Member(Shape(N_VOCAB), 2400, 11),
-    "tiny-draft": Member(Shape(N_VOCAB, n_embd=128, n_layers=2, n_heads=4, n_kv_heads=2, n_ff=256), 1200, 12),
-    "tiny-moe": Member(Shape(N_VOCAB, n_ff=128, n_experts=8), 1800, 13, extra=0.01),
-    "tiny-ternary": Member(Shape(N_VOCAB, n_ff=768, ternary=True), 2000, 14),
-    "expert-arithmetic": Member(Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 1200, 15, "arithmetic", 4_000_000),
-    "expert-stories": Member(Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 800, 16, "stories", 4_000_000),
+    "tiny": Member(
+        "The bundled chat model: answers questions about libnce, does small sums, sorts short lists and tells stories.",
+        Shape(N_VOCAB), 2400, 11),
+    "tiny-draft": Member(
+        "A draft for speculative decoding with tiny: the same vocabulary and text at a sixth of the size.",
+        Shape(N_VOCAB, n_embd=128, n_layers=2, n_heads=4, n_kv_heads=2, n_ff=256), 1200, 12, asked=()),
+    "tiny-moe": Member(
+        "tiny with experts: every layer has eight feed-forward networks of which each token takes two.",
+        Shape(N_VOCAB, n_ff=128, n_experts=8), 1800, 13, extra=0.01),
+    "tiny-ternary": Member(
+        "tiny trained with weights of -1, 0 and 1 (BitNet b1.58) and ReLU^2 gates, so that most of what enters the down "
+        "projection is exactly zero.",
+        Shape(N_VOCAB, n_ff=768, ternary=True), 2000, 14, extra=0.02, type_name="tq2_0",
+        quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
+    "expert-arithmetic": Member(
+        "A small expert for the swarm: sums, counting, sorting and comparing numbers, and nothing else.",
+        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 1200, 15, "arithmetic", 4_000_000, asked=SUMS),
+    "expert-stories": Member(
+        "A small expert for the swarm: stories, and nothing else.",
+        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 800, 16, "stories", 4_000_000, asked=()),
 }

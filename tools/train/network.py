@@ -125,6 +125,7 @@ class FeedForward(nn.Module):
         self.down = Linear(width, s.n_embd, s.ternary, std=0.02)
         self.sub_norm = nn.Parameter(torch.ones(s.n_ff)) if s.ternary else None
         self.router = nn.Parameter(torch.randn(s.n_experts, s.n_embd) * 0.02) if s.n_experts else None
+        self.watch = None  # a list: gets the share of zeros, or of tokens by expert, of every batch
 
     def forward(self, x, notes):
         """notes: gets (what to add to the loss, a figure to report) from layers that have it."""
@@ -134,6 +135,8 @@ class FeedForward(nn.Module):
             return self.down(h if self.router is None else self.route(x, h, notes))
         h = F.relu(gate.float()).square() * up.float()
         zeros = (h.detach() == 0).float().mean()
+        if self.watch is not None:
+            self.watch.append(zeros)
         h = norm(h, self.sub_norm)
         notes.append((h.abs().mean(), zeros))
         return self.down(h)
@@ -143,6 +146,8 @@ class FeedForward(nn.Module):
         best, chosen = p.topk(self.s.n_used, -1)
         weight = torch.zeros_like(p).scatter(-1, chosen, best / best.sum(-1, keepdim=True))
         usage = (weight.detach() > 0).float().mean((0, 1)) / self.s.n_used
+        if self.watch is not None:
+            self.watch.append(usage)
         notes.append((self.s.n_experts * (usage * p.mean((0, 1))).sum(), usage.max()))
         h = h.view(*h.shape[:-1], self.s.n_experts, self.s.n_ff) * weight.unsqueeze(-1).to(h.dtype)
         return h.flatten(-2)
