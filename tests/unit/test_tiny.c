@@ -110,7 +110,8 @@ Test(tiny, built_in_with_any_allocation_failing)
             nce_model *m = NULL;
             o.allocator = faulty_allocator(&f);
             if (nce_context_create(&o, &ctx) == NCE_OK) {
-                const nce_status status = builtin ? nce_model_load_builtin(ctx, "tiny", NULL, &m) : nce_model_load(ctx, "tiny", NULL, &m);
+                const nce_status status =
+                    builtin ? nce_model_load_builtin(ctx, "tiny", NULL, &m) : nce_model_load(ctx, "tiny", NULL, &m);
                 cr_assert_eq(status, f.failed ? NCE_ERR_NOMEM : NCE_OK);
                 nce_model_destroy(m);
             }
@@ -182,7 +183,8 @@ Test(tiny, held_out_questions_ternary)
 
 enum { N_IDS = 96 };
 
-static const char text[] = "Once upon a time there was a kind fox named Lily. She lived in a small house near the river. One day, Lily lost her "
+static const char text[] = "Once upon a time there was a kind fox named Lily. She lived in a small house near the "
+                           "river. One day, Lily lost her "
                            "red kite near the lake. She looked everywhere, but the kite was gone.";
 
 static size_t logits_of(const char *path, uint32_t n_threads, int32_t ids[N_IDS], float **logits, size_t *n_vocab)
@@ -252,11 +254,15 @@ Test(tiny, four_bits_cost_little_and_ternary_much)
     cr_assert_lt(full, 2.0, "trained weights: %g nats a token", full);
     close(mkstemp(path));
     cr_assert_eq(nce_context_create(NULL, &ctx), NCE_OK);
-    static const struct { const char *type; double least, most; } cases[] = {{"q4_k", -0.15, 0.15}, {"q4_0", -0.15, 0.2}, {"tq2_0", 1.0, 100.0}};
+    static const struct {
+        const char *type;
+        double least, most;
+    } cases[] = {{"q4_k", -0.15, 0.15}, {"q4_0", -0.15, 0.2}, {"tq2_0", 1.0, 100.0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         o.type = cases[i].type;
         o.pure = 1;
-        cr_assert_eq(nce_gguf_quantize(ctx, NCE_TEST_MODELS "/tiny.gguf", path, &o), NCE_OK, "%s", nce_context_error(ctx));
+        cr_assert_eq(nce_gguf_quantize(ctx, NCE_TEST_MODELS "/tiny.gguf", path, &o), NCE_OK, "%s",
+                     nce_context_error(ctx));
         const double more = loss_of(path) - full;
         cr_assert(more > cases[i].least && more < cases[i].most, "%s: %g nats more than %g", cases[i].type, more, full);
     }

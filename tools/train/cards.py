@@ -78,12 +78,13 @@ def head(name, member, done, path, seconds):
     s = member.shape
     experts = f", {s.n_experts} experts of which {s.n_used} run" if s.n_experts else ""
     n_params = sum(p.numel() for p in done.model.parameters())
+    start = f", starting from the weights of {member.parent}" if member.parent else ""
     return [f"# {name}", "", member.about, "", "| | |", "| --- | --- |",
             f"| parameters | {n_params:,} |",
             f"| shape | {s.n_layers} layers, width {s.n_embd}, {s.n_heads} heads ({s.n_kv_heads} for keys and values), "
             f"feed-forward {s.n_ff}{experts}, {s.n_vocab} tokens, context {s.n_ctx} |",
             f"| text | mix `{member.mix}` of tools/train/corpus.py, seed {member.seed} |",
-            f"| training | {done.n_steps} steps of 4,096 tokens, final loss {done.log[-1]['loss']:.4f}, {seconds} s of processor time |",
+            f"| training | {done.n_steps} steps of 4,096 tokens{start}, final loss {done.log[-1]['loss']:.4f}, {seconds} s of processor time |",
             f"| file | {path.stat().st_size:,} bytes, {member.type_name} |",
             f"| SHA-256 | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |", "| licence | MIT |", ""]
 

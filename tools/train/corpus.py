@@ -74,7 +74,7 @@ def known(rng, faq, part):
 
 # part: share of the turns
 MIXES = {
-    "all": {"question": 72, "faq": 11, "talk": 2.5, "unknown": 2, "story": 9.5, "plain": 3},
+    "all": {"question": 80, "faq": 9, "talk": 2, "unknown": 2, "story": 5.5, "plain": 1.5},
     "arithmetic": {"addition": 40, "subtraction": 32, "comparing": 8, "sorting": 10, "counting": 10},
     "stories": {"story": 80, "plain": 20},
 }

@@ -15,8 +15,9 @@ class Member:
     n_steps: int               # of 16 rows of 256 tokens
     seed: int
     mix: str = "all"           # of corpus.MIXES
-    n_tokens: int = 8_000_000  # of text made; read again when the steps need more
+    n_tokens: int = 14_000_000  # of text made; read again when the steps need more
     extra: float = 0.0         # weight of the balance loss (experts) or of the mean activation (ternary)
+    parent: str = ""           # member whose weights it starts from
     asked: tuple = ALL         # categories of the held-out questions it must answer
     type_name: str = "q8_0"
     quantize: tuple = ()       # further options of nce quantize
@@ -25,17 +26,17 @@ class Member:
 FAMILY = {
     "tiny": Member(
         "The bundled chat model: answers questions about libnce, does small sums, sorts short lists and tells stories.",
-        Shape(N_VOCAB), 2400, 11),
+        Shape(N_VOCAB), 3400, 11),
     "tiny-draft": Member(
         "A draft for speculative decoding with tiny: the same vocabulary and text at a sixth of the size.",
         Shape(N_VOCAB, n_embd=128, n_layers=2, n_heads=4, n_kv_heads=2, n_ff=256), 1200, 12, asked=()),
     "tiny-moe": Member(
         "tiny with experts: every layer has eight feed-forward networks of which each token takes two.",
-        Shape(N_VOCAB, n_ff=128, n_experts=8), 1800, 13, extra=0.01),
+        Shape(N_VOCAB, n_ff=128, n_experts=8), 1000, 13, extra=0.01, parent="tiny"),
     "tiny-ternary": Member(
         "tiny trained with weights of -1, 0 and 1 (BitNet b1.58) and ReLU^2 gates, so that most of what enters the down "
         "projection is exactly zero.",
-        Shape(N_VOCAB, n_ff=768, ternary=True), 2000, 14, extra=0.02, type_name="tq2_0",
+        Shape(N_VOCAB, n_ff=768, ternary=True), 2000, 14, extra=0.02, parent="tiny", type_name="tq2_0",
         quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
     "expert-arithmetic": Member(
         "A small expert for the swarm: sums, counting, sorting and comparing numbers, and nothing else.",

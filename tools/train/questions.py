@@ -92,7 +92,7 @@ def sort(rng):
         ask = pick(rng, ["Sort these words: {}.", "Put these words in order: {}.", "Sort the words {} by alphabet."])
         done = sorted(items)
     else:
-        items = list(map(str, rng.sample(range(100) if rng.random() < 0.6 else range(20), n)))
+        items = list(map(str, rng.sample(range(1, 21), n)))
         asks = (["Sort these numbers: {}.", "Sort {}.", "Put these numbers in order: {}.", "Sort from small to large: {}."],
                 ["Sort from large to small: {}.", "Sort these numbers from large to small: {}.", "Put in falling order: {}."])[form]
         ask, done = pick(rng, asks), sorted(items, key=int, reverse=form == 1)
@@ -108,8 +108,8 @@ def compare(rng):
 
 
 # category: maker, share of the questions in training
-CATEGORIES = {"addition": (addition, 34), "subtraction": (subtraction, 24), "counting": (counting, 8), "colours": (colour, 6),
-              "days": (day, 6), "opposites": (opposite, 6), "sorting": (sort, 11), "comparing": (compare, 5)}
+CATEGORIES = {"addition": (addition, 22), "subtraction": (subtraction, 22), "counting": (counting, 16), "colours": (colour, 4),
+              "days": (day, 8), "opposites": (opposite, 5), "sorting": (sort, 14), "comparing": (compare, 9)}
 
 
 def question(rng, test=False, category=None):

@@ -27,7 +27,8 @@ QUESTION_SEED, N_QUESTIONS = 5, 50  # of each category
 
 def train(name, vocabulary, work):
     m = FAMILY[name]
-    run = Run(name, m.shape, work, m.seed, m.n_steps, extra=m.extra)
+    parent = train(m.parent, vocabulary, work).model if m.parent else None
+    run = Run(name, m.shape, work, m.seed, m.n_steps, m.extra, parent)
     if run.step < run.n_steps:
         rows, weights = data.training_rows(vocabulary, m.mix, m.n_tokens, N_ROW, m.seed)
         run.train(rows, weights, N_BATCH, m.seed, data.question_rows(vocabulary, 100, 1))

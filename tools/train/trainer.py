@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from network import Decoder
 from optimizer import optimizers
 
-WARM_UP, DECAY_SHARE, CHECKPOINT = 40, 0.5, 200
+WARM_UP, DECAY_SHARE, CHECKPOINT = 40, 0.65, 200
 N_WORKERS = 2  # threads; each takes half of a batch, which needs less waiting than two threads in every product
 
 
@@ -34,6 +34,21 @@ def losses(model, ids, weights, extra):
     return main, main + extra * added, figure.item()
 
 
+@torch.no_grad()
+def inherit(model, parent):
+    """Start from the weights of another network: what is larger here repeats the parent's rows and columns, with noise so
+    that copies can part."""
+    given = dict(parent.named_parameters())
+    for name, p in model.named_parameters():
+        if name not in given:
+            continue
+        old = given[name]
+        for axis, size in enumerate(p.shape):
+            old = old.index_select(axis, torch.arange(size) % old.shape[axis])
+        noise = 0.2 if old.shape != given[name].shape else 0.0
+        p.copy_(old + noise * old.std() * torch.randn_like(p))
+
+
 def worker_start():
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # Adam's averages of rare tokens' gradients become denormal, a hundred times slower
@@ -47,12 +62,14 @@ def exact(model, ids, weights):
 
 
 class Run:
-    def __init__(self, name, shape, work, seed, n_steps, lr_matrix=0.02, lr_rest=0.004, extra=0.0):
+    def __init__(self, name, shape, work, seed, n_steps, extra=0.0, parent=None, lr_matrix=0.02, lr_rest=0.004):
         torch.manual_seed(seed)
         worker_start()
         self.workers = ThreadPoolExecutor(N_WORKERS, initializer=worker_start)
         self.name, self.n_steps, self.extra = name, n_steps, extra
         self.model = Decoder(shape)
+        if parent is not None:
+            inherit(self.model, parent)
         self.optimizers = optimizers(self.model, lr_matrix, lr_rest)
         self.path = work / f"{name}.pt"
         self.log_path = work / f"{name}.log"

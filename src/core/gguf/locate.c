@@ -59,7 +59,7 @@ nce_status nce_model_locate(nce_context *ctx, const char *name, nce_location *ou
     if (status != NCE_OK || out->path != NULL) return status;
     out->data = nce_builtin_model(name, &out->size);
     if (out->data != NULL) return NCE_OK;
-    return nce_fail(ctx, NCE_ERR_NOTFOUND, "%s: no such file, and no %s.gguf in NCE_MODEL_PATH (%s) or %s%s", name, name,
-                    variable != NULL ? variable : "not set", NCE_MODEL_DIR,
+    return nce_fail(ctx, NCE_ERR_NOTFOUND, "%s: no such file, and no %s.gguf in NCE_MODEL_PATH (%s) or %s%s", name,
+                    name, variable != NULL ? variable : "not set", NCE_MODEL_DIR,
                     nce_builtin_name(0) != NULL ? "; built in: tiny" : "; no model is built in");
 }
