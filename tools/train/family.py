@@ -18,30 +18,33 @@ class Member:
     n_tokens: int = 14_000_000  # of text made; read again when the steps need more
     extra: float = 0.0         # weight of the balance loss (experts) or of the mean activation (ternary)
     parent: str = ""           # member whose weights it starts from
+    rate: float = 0.02         # of Muon
     asked: tuple = ALL         # categories of the held-out questions it must answer
-    type_name: str = "q8_0"
+    type_name: str = "q8_0"    # of the shipped file; "": none
     quantize: tuple = ()       # further options of nce quantize
 
 
 FAMILY = {
+    "tiny-base": Member(
+        "The first part of the training of tiny; it has no file of its own.", Shape(N_VOCAB), 3400, 11, type_name=""),
     "tiny": Member(
         "The bundled chat model: answers questions about libnce, does small sums, sorts short lists and tells stories.",
-        Shape(N_VOCAB), 3400, 11),
+        Shape(N_VOCAB), 1200, 17, "practice", 5_000_000, parent="tiny-base", rate=0.01),
     "tiny-draft": Member(
         "A draft for speculative decoding with tiny: the same vocabulary and text at a sixth of the size.",
-        Shape(N_VOCAB, n_embd=128, n_layers=2, n_heads=4, n_kv_heads=2, n_ff=256), 1200, 12, asked=()),
+        Shape(N_VOCAB, n_embd=128, n_layers=2, n_heads=4, n_kv_heads=2, n_ff=256), 1000, 12, asked=()),
     "tiny-moe": Member(
         "tiny with experts: every layer has eight feed-forward networks of which each token takes two.",
-        Shape(N_VOCAB, n_ff=128, n_experts=8), 1000, 13, extra=0.01, parent="tiny"),
+        Shape(N_VOCAB, n_ff=128, n_experts=8), 800, 13, "practice", 5_000_000, extra=0.01, parent="tiny", rate=0.01),
     "tiny-ternary": Member(
         "tiny trained with weights of -1, 0 and 1 (BitNet b1.58) and ReLU^2 gates, so that most of what enters the down "
         "projection is exactly zero.",
-        Shape(N_VOCAB, n_ff=768, ternary=True), 2000, 14, extra=0.02, parent="tiny", type_name="tq2_0",
-        quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
+        Shape(N_VOCAB, n_ff=768, ternary=True), 1500, 14, "practice", 5_000_000, extra=0.02, parent="tiny",
+        type_name="tq2_0", quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
     "expert-arithmetic": Member(
         "A small expert for the swarm: sums, counting, sorting and comparing numbers, and nothing else.",
-        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 1200, 15, "arithmetic", 4_000_000, asked=SUMS),
+        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 1000, 15, "arithmetic", 4_000_000, asked=SUMS),
     "expert-stories": Member(
         "A small expert for the swarm: stories, and nothing else.",
-        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 800, 16, "stories", 4_000_000, asked=()),
+        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 500, 16, "stories", 4_000_000, asked=()),
 }

@@ -28,7 +28,7 @@ QUESTION_SEED, N_QUESTIONS = 5, 50  # of each category
 def train(name, vocabulary, work):
     m = FAMILY[name]
     parent = train(m.parent, vocabulary, work).model if m.parent else None
-    run = Run(name, m.shape, work, m.seed, m.n_steps, m.extra, parent)
+    run = Run(name, m.shape, work, m.seed, m.n_steps, m.extra, parent, m.rate)
     if run.step < run.n_steps:
         rows, weights = data.training_rows(vocabulary, m.mix, m.n_tokens, N_ROW, m.seed)
         run.train(rows, weights, N_BATCH, m.seed, data.question_rows(vocabulary, 100, 1))
@@ -51,7 +51,7 @@ def export(name, run, vocabulary, a):
     master, path = a.work / f"{name}-f32.gguf", a.models / f"{name}.gguf"
     gguf_file.write(master, name, m.about, run.model, vocabulary.path)
     data.run(a.nce, "quantize", master, path, m.type_name, "--quiet", *m.quantize)
-    tokens, ids = cards.held_out_tokens(vocabulary, m.mix, a.work)
+    tokens, ids = cards.held_out_tokens(vocabulary, "all" if m.mix == "practice" else m.mix, a.work)
     files = {"nce": a.nce, "lib": a.library, "master": master, "path": path, "tokens": tokens, "ids": ids, "work": a.work,
              "tiny": a.models / "tiny.gguf"}
     cards.write(name, m, run, files, held_out_questions(a.models / "questions.tsv"), path.with_suffix(".md"))
@@ -77,7 +77,9 @@ def main():
         data.train_tokenizer(a.nce, a.work, path, N_VOCAB, VOCABULARY_SEED)
     vocabulary = data.Vocabulary(a.nce, path, a.work)
     for name in FAMILY if "all" in a.names else a.names:
-        export(name, train(name, vocabulary, a.work), vocabulary, a)
+        run = train(name, vocabulary, a.work)
+        if FAMILY[name].type_name:
+            export(name, run, vocabulary, a)
     return 0
 
 

@@ -15,7 +15,7 @@ WARM_UP, DECAY_SHARE, CHECKPOINT = 40, 0.65, 200
 N_WORKERS = 2  # threads; each takes half of a batch, which needs less waiting than two threads in every product
 
 
-def rate(step, n_steps):
+def share_of_rate(step, n_steps):
     """Share of the full learning rate: a short rise, a plateau, a straight line to nothing."""
     down = (n_steps - step) / (DECAY_SHARE * n_steps)
     return min(1.0, (step + 1) / WARM_UP, max(down, 0.0))
@@ -62,7 +62,7 @@ def exact(model, ids, weights):
 
 
 class Run:
-    def __init__(self, name, shape, work, seed, n_steps, extra=0.0, parent=None, lr_matrix=0.02, lr_rest=0.004):
+    def __init__(self, name, shape, work, seed, n_steps, extra=0.0, parent=None, rate=0.02):
         torch.manual_seed(seed)
         worker_start()
         self.workers = ThreadPoolExecutor(N_WORKERS, initializer=worker_start)
@@ -70,7 +70,7 @@ class Run:
         self.model = Decoder(shape)
         if parent is not None:
             inherit(self.model, parent)
-        self.optimizers = optimizers(self.model, lr_matrix, lr_rest)
+        self.optimizers = optimizers(self.model, rate, rate / 5)
         self.path = work / f"{name}.pt"
         self.log_path = work / f"{name}.log"
         self.step, self.seconds, self.log, self.figure = 0, 0.0, [], None
@@ -90,7 +90,7 @@ class Run:
         self.path.with_suffix(".part").rename(self.path)
 
     def one_step(self, ids, weights):
-        share = rate(self.step, self.n_steps)
+        share = share_of_rate(self.step, self.n_steps)
         for o in self.optimizers:
             for group in o.param_groups:
                 group["lr"] = group.setdefault("full_lr", group["lr"]) * share
