@@ -17,7 +17,9 @@ typedef enum nce_metric {
     NCE_METRIC_KV_BYTES = 6,          /* pages held now */
     NCE_METRIC_KV_BYTES_PEAK = 7,
     NCE_METRIC_SCRATCH_BYTES = 8,     /* activations and other working memory */
-    NCE_METRIC_KV_PAGES_SHARED = 9    /* pages used by more than one sequence now */
+    NCE_METRIC_KV_PAGES_SHARED = 9,   /* pages used by more than one sequence now */
+    NCE_METRIC_ZERO_ACTIVATIONS = 10  /* share of exact zeros, 0 .. 1, in what decoding put into products behind ReLU or ReLU^2
+                                         that can leave them out; absent where a model has none */
 } nce_metric;
 
 /* Read a figure.  NCE_OK; NCE_ERR_NOTFOUND (unknown here, or not measurable); NCE_ERR_INVALID.

@@ -24,7 +24,8 @@ typedef struct nce_session_options {
     uint32_t kv_type_k; /* nce_type of stored keys: F32, F16, BF16, Q8_0, Q4_0 ... */
     uint32_t kv_type_v;
     uint32_t kv_types_set; /* 1: the two above are meant; 0: both F16 */
-    uint32_t reserved;  /* 0 */
+    uint32_t dense_only; /* 1: products read all of a weight.  0: behind ReLU and ReLU^2 what meets a zero is left out where
+                            that pays (ternary types; a copy of them is made, the bits of results are the same) */
 } nce_session_options;
 #define NCE_SESSION_OPTIONS_INIT { sizeof(nce_session_options), 0, 0, 0, 0, 0, 0, 0, 0 }
 

@@ -33,6 +33,7 @@ typedef struct nce_exec_options {
     uint32_t max_runs;
     uint32_t max_positions; /* longest sequence */
     uint32_t n_threads;
+    bool dense_only;        /* never leave zero activations out */
 } nce_exec_options;
 
 typedef struct nce_device_ops {
@@ -48,6 +49,8 @@ typedef struct nce_device_ops {
     nce_status (*exec_create)(nce_device *d, const struct nce_program *p, const nce_exec_options *o, nce_exec **out);
     void (*exec_destroy)(nce_exec *e);
     size_t (*exec_bytes)(const nce_exec *e);
+    /* Activations met by products that may leave out zeros, and zeros among them, since creation; NULL: none leaves out any. */
+    void (*exec_sparsity)(const nce_exec *e, uint64_t *columns, uint64_t *zero);
     /* Start a step; its arguments stay valid until wait returns.  wait gives the step's own status. */
     nce_status (*submit)(nce_exec *e, const struct nce_step *step, nce_event **out);
     nce_status (*wait)(nce_event *event);

@@ -38,6 +38,7 @@ static void interleave(int32_t *dst, size_t n_words, const nce_act_block *column
 static void finish32(int32_t *dst, size_t n, const nce_act_block *x)
 {
     int32_t low = 0, high = 0;
+    float sum;
     for (int i = 0; i < 4; i++) {
         low += x->sum4[i];
         high += x->sum4[4 + i];
@@ -45,6 +46,8 @@ static void finish32(int32_t *dst, size_t n, const nce_act_block *x)
     dst[NCE_X32_START * n] = -128 * (low + high);
     dst[NCE_X32_START_HALF * n] = -128 * low;
     memcpy(dst + NCE_X32_DA * n, &x->d, 4);
+    sum = (float)(low + high);
+    memcpy(dst + NCE_X32_SUM * n, &sum, 4);
 }
 
 static int32_t pair(int32_t low, int32_t high)

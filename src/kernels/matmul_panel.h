@@ -9,14 +9,14 @@
 
 /* ---- Activations.  Columns are cut into groups as equal as possible (9 columns are 5 + 4); a group and its blocks are
  * contiguous.  Words of 4 bytes, [n] columns innermost:
- *   block of 32:   codes[8][n]  start[n]  start_half[n]  da[n]
+ *   block of 32:   codes[8][n]  start[n]  start_half[n]  da[n]  sum[n] (of the codes, as float)
  *   block of 256:  codes[64][n]  start[n]  da[n]  start32[8][n]  start16[16][n]  pair32[4][n]  pair16[8][n]
  *                  and for few columns  minus1[n]  minus32[16][n]  minus4[16][n]
  * A start is where an integer accumulator begins if codes are stored with an offset added, so that it ends at the exact
  * signed sum: -128 * (sum of codes), over the block, the first 16 (start_half), each 32, each 16; -124 for the start of
  * 256.  A pair is two int16 sums of codes, of 32 or 16 neighbours each.  The last three serve weights read in place:
  * -(sum of 256), -32 * (sum of each 16), and -4, -16, -64 or -16 times it for fields 0, 1, 2, 3 of 32 elements. */
-enum { NCE_X32_START = 8, NCE_X32_START_HALF = 9, NCE_X32_DA = 10, NCE_X32_WORDS = 11 };
+enum { NCE_X32_START = 8, NCE_X32_START_HALF = 9, NCE_X32_DA = 10, NCE_X32_SUM = 11, NCE_X32_WORDS = 12 };
 enum {
     NCE_X256_START = 64,
     NCE_X256_DA = 65,
@@ -135,7 +135,7 @@ const uint8_t *nce_pad_rows(uint8_t *dst, const uint8_t *w, size_t row_bytes, si
 typedef void nce_act_pack_fn(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts);
 typedef void nce_product_fn(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
                             float *y, size_t ld_y, void *scratch);
-enum { NCE_AMX_SCRATCH = 2 * NCE_PANEL_BYTES + 48 * 1024 };
+enum { NCE_AMX_SCRATCH = 2 * NCE_PANEL_BYTES + 96 * 1024 };
 size_t nce_act_bytes_amx(uint32_t block, size_t n_cols, size_t k);
 nce_act_pack_fn nce_act_pack_avx2, nce_act_pack_avx512, nce_act_pack_amx;
 nce_product_fn nce_product_avx2, nce_product_avx512, nce_product_amx;

@@ -127,6 +127,7 @@ static void photonic_destroy(nce_device *device)
     photonic_device *d = (photonic_device *)device;
     report(d);
     nce_photonic_destroy(d->photonic);
+    nce_cpu_sparse_release(&d->cpu);
     nce_free(device->ctx, d);
 }
 
@@ -147,6 +148,7 @@ static nce_status photonic_create(nce_context *ctx, const char *argument, nce_de
     d->cpu.product_user = d;
     status = nce_photonic_create(ctx, &o, &d->photonic);
     if (status != NCE_OK) {
+        nce_cpu_sparse_release(&d->cpu);
         nce_free(ctx, d);
         return status;
     }

@@ -31,7 +31,7 @@ typedef struct check_family {
     check_run_fn *run;
 } check_family;
 extern const check_family check_families[]; /* main.c; ends with a NULL name */
-check_run_fn check_matmul_run, check_attention_run, check_vec_run;
+check_run_fn check_matmul_run, check_attention_run, check_vec_run, check_sparse_run;
 
 uint64_t check_random(check *c);
 size_t check_between(check *c, size_t low, size_t high); /* both included */

@@ -12,6 +12,7 @@ const check_family check_families[] = {
     {"matmul", check_matmul_run},
     {"attention", check_attention_run},
     {"vec", check_vec_run},
+    {"sparse", check_sparse_run},
     {NULL, NULL},
 };
 

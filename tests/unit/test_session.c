@@ -56,6 +56,39 @@ Test(session, one_result_q8_0) { same_for_all_variants("tiny", "q8_0", NCE_TYPE_
 Test(session, one_result_f32) { same_for_all_variants("tiny", "f32", NCE_TYPE_F32); }
 Test(session, one_result_f16_bf16) { same_for_all_variants("tiny", "f16", NCE_TYPE_BF16); }
 Test(session, one_result_ternary) { same_for_all_variants("tiny", "tq2_0", NCE_TYPE_Q4_0); }
+/* Batches of one leave zeros out, larger ones do not. */
+Test(session, one_result_sparse_tq1_0) { same_for_all_variants("tiny-bitnet", "tq1_0", NCE_TYPE_F16); }
+Test(session, one_result_sparse_tq2_0) { same_for_all_variants("tiny-bitnet", "tq2_0", NCE_TYPE_F16); }
+
+static double zero_share(fixture *f, bool dense, nce_status *status)
+{
+    nce_session_options o = options(1, 1, NCE_TYPE_F16);
+    int32_t ids[4];
+    float logits[VOCAB];
+    double share = -1.0;
+    o.dense_only = dense;
+    fixture_tokens(ids, 4);
+    nce_session_destroy(f->session);
+    cr_assert_eq(nce_session_create(f->model, &o, &f->session), NCE_OK);
+    cr_assert_eq(fixture_eval(f->session, 0, ids, 4, NCE_LOGITS_LAST, logits), NCE_OK);
+    *status = nce_session_metric(f->session, NCE_METRIC_ZERO_ACTIVATIONS, &share);
+    return share;
+}
+
+Test(session, zeros_are_left_out_and_counted)
+{
+    fixture f;
+    nce_status status;
+    const nce_session_options o = options(1, 1, NCE_TYPE_F16);
+    cr_assert(fixture_open(&f, "tiny-bitnet", "tq2_0", NCE_ISA_SCALAR, &o));
+    const double share = zero_share(&f, false, &status);
+    cr_assert_eq(status, NCE_OK);
+    cr_assert(share > 0.5 && share < 0.9, "half of the gates are negative and small squares round to zero, not %g", share);
+    zero_share(&f, true, &status);
+    cr_assert_eq(status, NCE_ERR_NOTFOUND);
+    fixture_close(&f);
+}
+
 Test(session, one_result_experts) { same_for_all_variants("tiny-moe", "q4_k_m", NCE_TYPE_F16); }
 
 /* Sequences evaluated together, forked, trimmed and restored give what a sequence alone gives. */

@@ -10,7 +10,7 @@ typedef struct bench_args {
     nce_common c;
     uint32_t prompt, decode, depth, repeats;
     const char *threads;
-    bool json;
+    bool json, dense;
 } bench_args;
 
 typedef struct figures { double median, low, high; } figures;
@@ -88,6 +88,7 @@ static int one_thread_count(const bench_args *a, nce_engine *e, uint32_t threads
     o.n_ctx = a->depth + (a->prompt > a->decode + 1 ? a->prompt : a->decode + 1);
     o.n_batch = c.batch;
     o.n_threads = threads;
+    o.dense_only = a->dense;
     nce_type kv = NCE_TYPE_F16;
     if (c.kv != NULL && nce_type_from_name(c.kv, &kv) != NCE_OK) return nce_cmd_usage("--kv: '%s' is no tensor type", c.kv);
     o.kv_type_k = o.kv_type_v = (uint32_t)kv;
@@ -142,6 +143,7 @@ int nce_cmd_bench(int argc, char **argv)
         {"-r", NCE_ARG_U32, &a.repeats, 1, MAX_REPEATS, "N  repetitions (default 3); the median is shown"},
         {"-t", NCE_ARG_TEXT, &a.threads, 0, 0, "N,M,...  thread counts (default: all cores)"},
         {"--threads", NCE_ARG_TEXT, &a.threads, 0, 0, NULL},
+        {"--dense", NCE_ARG_FLAG, &a.dense, 0, 0, "read all weights, also where activations are zero"},
         {"--json", NCE_ARG_FLAG, &a.json, 0, 0, "machine-readable output"},
         {"--isa", NCE_ARG_TEXT, &c->isa, 0, 0, "auto|scalar|avx2|avx512|neon"},
         {"--device", NCE_ARG_TEXT, &c->device, 0, 0, "NAME"},

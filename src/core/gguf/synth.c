@@ -95,10 +95,16 @@ static nce_status plan(synth *s, int layer, const char *name, uint64_t ne0, uint
     return NCE_OK;
 }
 
+static bool has_sub_norms(const synth *s)
+{
+    return strcmp(s->shape.arch, "llama") != 0;
+}
+
 static nce_status plan_ffn(synth *s, int layer, float by_embd, float by_ff)
 {
     const uint64_t d = s->shape.n_embd, ff = s->shape.n_ff, experts = s->shape.n_experts;
     nce_status status = plan(s, layer, "ffn_norm", d, 0, 0, 0.1f);
+    if (status == NCE_OK && has_sub_norms(s)) status = plan(s, layer, "ffn_sub_norm", ff, 0, 0, 0.1f);
     if (status == NCE_OK && experts > 0) status = plan(s, layer, "ffn_gate_inp", d, experts, 0, by_embd);
     if (status == NCE_OK) status = plan(s, layer, experts ? "ffn_gate_exps" : "ffn_gate", d, ff, experts, by_embd);
     if (status == NCE_OK) status = plan(s, layer, experts ? "ffn_up_exps" : "ffn_up", d, ff, experts, by_embd);
@@ -113,6 +119,7 @@ static nce_status plan_layer(synth *s, int layer, float by_embd, float by_ff)
     if (status == NCE_OK) status = plan(s, layer, "attn_q", d, d, 0, by_embd);
     if (status == NCE_OK) status = plan(s, layer, "attn_k", d, kv, 0, by_embd);
     if (status == NCE_OK) status = plan(s, layer, "attn_v", d, kv, 0, by_embd);
+    if (status == NCE_OK && has_sub_norms(s)) status = plan(s, layer, "attn_sub_norm", d, 0, 0, 0.1f);
     if (status == NCE_OK) status = plan(s, layer, "attn_output", d, d, 0, by_embd);
     return status == NCE_OK ? plan_ffn(s, layer, by_embd, by_ff) : status;
 }
@@ -140,31 +147,49 @@ static const char chat_template[] =
     "{% elif message['role'] == 'assistant' %}{{ '<|assistant|>\\n' + message['content'] + eos_token + '\\n' }}"
     "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}";
 
+static const char *arch_key(const synth *s, const char *key, char out[NAME_BYTES])
+{
+    snprintf(out, NAME_BYTES, "%s.%s", s->shape.arch, key);
+    return out;
+}
+
+static void put_u32(synth *s, const char *key, uint32_t value)
+{
+    char name[NAME_BYTES];
+    nce_gguf_put_u32(s->writer, arch_key(s, key, name), value);
+}
+
+static void put_f32(synth *s, const char *key, float value)
+{
+    char name[NAME_BYTES];
+    nce_gguf_put_f32(s->writer, arch_key(s, key, name), value);
+}
+
 static nce_status put_metadata(synth *s)
 {
     const nce_synth_shape_row *shape = &s->shape;
     nce_gguf_writer *w = s->writer;
     char name[128];
     snprintf(name, sizeof name, "%s of random weights, seed %llu", shape->name, (unsigned long long)s->options.seed);
-    nce_gguf_put_text(w, "general.architecture", "llama");
+    nce_gguf_put_text(w, "general.architecture", shape->arch);
     nce_gguf_put_text(w, "general.type", "model");
     nce_gguf_put_text(w, "general.name", name);
     nce_gguf_put_u32(w, "general.quantization_version", 2);
     if (nce_mix_file_type(s->mix) != NCE_MIX_NO_FILE_TYPE)
         nce_gguf_put_u32(w, "general.file_type", (uint32_t)nce_mix_file_type(s->mix));
-    nce_gguf_put_u32(w, "llama.vocab_size", shape->n_vocab);
-    nce_gguf_put_u32(w, "llama.context_length", shape->n_ctx);
-    nce_gguf_put_u32(w, "llama.embedding_length", shape->n_embd);
-    nce_gguf_put_u32(w, "llama.block_count", shape->n_layers);
-    nce_gguf_put_u32(w, "llama.feed_forward_length", shape->n_ff);
-    nce_gguf_put_u32(w, "llama.attention.head_count", shape->n_heads);
-    nce_gguf_put_u32(w, "llama.attention.head_count_kv", shape->n_heads_kv);
-    nce_gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    nce_gguf_put_u32(w, "llama.rope.dimension_count", shape->n_embd / shape->n_heads);
-    nce_gguf_put_f32(w, "llama.rope.freq_base", shape->rope_base);
+    put_u32(s, "vocab_size", shape->n_vocab);
+    put_u32(s, "context_length", shape->n_ctx);
+    put_u32(s, "embedding_length", shape->n_embd);
+    put_u32(s, "block_count", shape->n_layers);
+    put_u32(s, "feed_forward_length", shape->n_ff);
+    put_u32(s, "attention.head_count", shape->n_heads);
+    put_u32(s, "attention.head_count_kv", shape->n_heads_kv);
+    put_f32(s, "attention.layer_norm_rms_epsilon", 1e-5f);
+    put_u32(s, "rope.dimension_count", shape->n_embd / shape->n_heads);
+    put_f32(s, "rope.freq_base", shape->rope_base);
     if (shape->n_experts > 0) {
-        nce_gguf_put_u32(w, "llama.expert_count", shape->n_experts);
-        nce_gguf_put_u32(w, "llama.expert_used_count", shape->n_experts_used);
+        put_u32(s, "expert_count", shape->n_experts);
+        put_u32(s, "expert_used_count", shape->n_experts_used);
     }
     nce_gguf_put_text(w, "tokenizer.chat_template", chat_template);
     return nce_synth_put_vocabulary(s->ctx, w, shape->n_vocab);

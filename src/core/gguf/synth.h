@@ -3,12 +3,13 @@
 #define NCE_SRC_GGUF_SYNTH_H
 #include "src/core/gguf/writer.h"
 
-/* A model of the Llama family. */
+/* A model of the Llama family, or BitNet (a norm before every second product, ReLU^2). */
 typedef struct nce_synth_shape_row {
     const char *name;
     uint32_t n_layers, n_embd, n_ff, n_heads, n_heads_kv, n_vocab, n_ctx;
     float rope_base;
     uint32_t n_experts, n_experts_used; /* 0: dense */
+    const char *arch;
 } nce_synth_shape_row;
 
 const nce_synth_shape_row *nce_synth_shape_at(size_t i); /* NULL past the last */

@@ -24,7 +24,7 @@ static nce_status read_session_options(nce_session *s, const nce_session_options
     if (o->n_seq > 1024) return bad_option(s->ctx, "n_seq", o->n_seq, 1024);
     if (o->n_batch > 4096) return bad_option(s->ctx, "n_batch", o->n_batch, 4096);
     if (o->n_threads > 1024) return bad_option(s->ctx, "n_threads", o->n_threads, 1024);
-    if (o->kv_types_set > 1 || o->reserved != 0) return nce_fail(s->ctx, NCE_ERR_INVALID, "nce_session_options: kv_types_set and reserved must be 0 or 1, and 0");
+    if (o->kv_types_set > 1 || o->dense_only > 1) return nce_fail(s->ctx, NCE_ERR_INVALID, "nce_session_options: kv_types_set and dense_only must be 0 or 1");
     if (o->kv_types_set == 0) o->kv_type_k = o->kv_type_v = NCE_TYPE_F16;
     if (!kv_type_known(o->kv_type_k) || !kv_type_known(o->kv_type_v))
         return nce_fail(s->ctx, NCE_ERR_UNSUPPORTED, "nce_session_options: KV types %u, %u: F32, F16, BF16, Q8_0 and Q4_0 are supported",
@@ -59,7 +59,7 @@ static nce_status take_memory(nce_session *s)
     nce_status status = nce_forward_create(m, (nce_type)s->o.kv_type_k, (nce_type)s->o.kv_type_v, &s->forward);
     if (status != NCE_OK) return status;
     const nce_exec_options e = {.max_rows = n, .max_selected = s->max_selected, .max_runs = s->o.n_seq,
-                                .max_positions = s->o.n_ctx, .n_threads = s->o.n_threads};
+                                .max_positions = s->o.n_ctx, .n_threads = s->o.n_threads, .dense_only = s->o.dense_only != 0};
     return m->device->ops->exec_create(m->device, &s->forward->program, &e, &s->exec);
 }
 
@@ -157,6 +157,16 @@ static uint64_t shared_pages(const nce_session *s)
     return n;
 }
 
+/* Share of zeros among the activations that products may leave out. */
+static nce_status zero_share(const nce_session *s, double *value)
+{
+    uint64_t columns = 0, zero = 0;
+    if (s->model->device->ops->exec_sparsity != NULL) s->model->device->ops->exec_sparsity(s->exec, &columns, &zero);
+    if (columns == 0) return NCE_ERR_NOTFOUND;
+    *value = (double)zero / (double)columns;
+    return NCE_OK;
+}
+
 nce_status nce_session_metric(const nce_session *s, nce_metric metric, double *value)
 {
     if (s == NULL || value == NULL) return NCE_ERR_INVALID;
@@ -171,6 +181,7 @@ nce_status nce_session_metric(const nce_session *s, nce_metric metric, double *v
     case NCE_METRIC_KV_BYTES_PEAK: *value = (double)c->kv_bytes_peak; return NCE_OK;
     case NCE_METRIC_SCRATCH_BYTES: *value = (double)s->model->device->ops->exec_bytes(s->exec); return NCE_OK;
     case NCE_METRIC_KV_PAGES_SHARED: *value = (double)shared_pages(s); return NCE_OK;
+    case NCE_METRIC_ZERO_ACTIVATIONS: return zero_share(s, value);
     }
     return NCE_ERR_NOTFOUND;
 }

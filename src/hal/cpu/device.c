@@ -4,6 +4,7 @@
 
 static void cpu_destroy(nce_device *d)
 {
+    nce_cpu_sparse_release((nce_cpu_device *)d);
     nce_free(d->ctx, d);
 }
 
@@ -67,6 +68,7 @@ const nce_device_ops nce_cpu_ops = {
     .exec_create = nce_cpu_exec_create,
     .exec_destroy = nce_cpu_exec_destroy,
     .exec_bytes = nce_cpu_exec_bytes,
+    .exec_sparsity = nce_cpu_exec_sparsity,
     .submit = nce_cpu_submit,
     .wait = nce_cpu_wait,
 };
@@ -77,6 +79,8 @@ void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu)
     nce_matmul_ops_init(&d->k.matmul, cpu);
     nce_attn_ops_init(&d->k.attn, cpu);
     nce_vec_ops_init(&d->k.vec, cpu);
+    d->k.sparse = nce_sparse_product(cpu);
+    pthread_mutex_init(&d->sparse_mutex, NULL);
 }
 
 static nce_status cpu_create(nce_context *ctx, const char *argument, nce_device **out)

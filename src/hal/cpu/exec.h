@@ -8,6 +8,8 @@
 #include "src/hal/cpu/team.h"
 #include "src/hal/program.h"
 #include "src/kernels/matmul.h"
+#include "src/kernels/sparse.h"
+#include <pthread.h>
 
 enum { NCE_CPU_CHUNK_ROWS = 128, NCE_CPU_DECODE_COLS = 16, NCE_CPU_ATTN_GROUP = 8 };
 
@@ -15,11 +17,14 @@ typedef struct nce_cpu_kernels {
     nce_matmul_ops matmul;
     nce_attn_ops attn;
     nce_vec_ops vec;
+    nce_sparse_product_fn *sparse;
 } nce_cpu_kernels;
 
 /* A product done elsewhere, on activations packed by the reference (nce_matmul_reference_act): same contract, may fail. */
 typedef nce_status nce_cpu_product_fn(void *user, const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows,
                                       const nce_act *a, float *y, size_t ld_y);
+
+typedef struct nce_cpu_sparse nce_cpu_sparse; /* sparse.c */
 
 /* The CPU, and what devices that only multiply (photonic) are built on. */
 typedef struct nce_cpu_device {
@@ -27,10 +32,13 @@ typedef struct nce_cpu_device {
     nce_cpu_kernels k;
     nce_cpu_product_fn *product; /* of quantized types; NULL: the kernels' own */
     void *product_user;
+    pthread_mutex_t sparse_mutex;
+    nce_cpu_sparse *sparse; /* weights by columns, shared by all execs */
 } nce_cpu_device;
 extern const nce_device_ops nce_cpu_ops;
 /* cpu: NCE_CPU_* bits for the kernels. */
 void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu);
+void nce_cpu_sparse_release(nce_cpu_device *d); /* with the device */
 
 /* Working memory of expert layers, for max_rows * n_used (token, expert) pairs. */
 typedef struct nce_cpu_experts {
@@ -57,10 +65,15 @@ struct nce_exec {
     nce_cpu_experts experts;
     atomic_size_t *next; /* [n_ops * 2] work counters, zero before a step */
     nce_attn_call *calls; /* [NCE_CPU_ATTN_GROUP] */
+    const nce_sparse_weight **sparse; /* [n_ops], NULL where an operation has none, or NULL */
+    void *sparse_memory;              /* of sparse_act */
+    uint64_t columns, zero_columns;   /* seen by operations that have one */
     size_t bytes;
     /* of the running step */
     const nce_step *step;
     nce_team team;
+    nce_sparse_act sparse_act;
+    const nce_sparse_weight *sparse_now; /* of the running operation; thread 0 decides before a barrier */
     _Atomic nce_status status; /* of the step; a product done elsewhere may fail on any thread */
 };
 
@@ -104,8 +117,15 @@ size_t nce_cpu_exec_bytes(const nce_exec *e);
 nce_status nce_cpu_submit(nce_exec *e, const nce_step *step, nce_event **out);
 nce_status nce_cpu_wait(nce_event *event);
 
-/* Rows [row0, row1) of y = scale * (W x) + bias, or added to y; tile is this thread's scratch. */
+/* Weights by columns for the operations they suit; false: no memory. */
+bool nce_cpu_sparse_take(nce_exec *e);
+/* Pack the row x for operation number op if its product is to be sparse: then sparse_now is set.  Thread 0. */
+bool nce_cpu_sparse_pack(nce_exec *e, size_t op, const float *x);
+void nce_cpu_exec_sparsity(const nce_exec *e, uint64_t *columns, uint64_t *zero);
+
+/* Rows [row0, row1) of y = scale * (W x) + bias, or added to y; tile is this thread's scratch.  sparse: NULL, or W by
+ * columns, and a is sparse_act of the running step. */
 void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w, const float *bias, const nce_act *a,
-                     size_t row0, size_t row1, float *y, size_t ld_y);
+                     const nce_sparse_weight *sparse, size_t row0, size_t row1, float *y, size_t ld_y);
 
 #endif

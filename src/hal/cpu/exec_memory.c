@@ -130,7 +130,7 @@ nce_status nce_cpu_exec_create(nce_device *d, const nce_program *p, const nce_ex
     e->program = p;
     e->o = *o;
     e->bytes = sizeof *e;
-    if (!take_slots(e) || !take_acts(e) || !take_attention(e) || !take_scratch(e) || !take_experts(e) ||
+    if (!take_slots(e) || !take_acts(e) || !take_attention(e) || !take_scratch(e) || !take_experts(e) || !nce_cpu_sparse_take(e) ||
         !take(e, &e->next, 2 * p->n_ops, sizeof *e->next)) {
         nce_cpu_exec_destroy(e);
         return nce_fail(d->ctx, NCE_ERR_NOMEM, "no memory for the activations of %u tokens a step", o->max_rows);
@@ -153,6 +153,8 @@ void nce_cpu_exec_destroy(nce_exec *e)
     for (uint32_t i = 0; e->scratch != NULL && i < e->o.n_threads; i++)
         nce_free(ctx, e->scratch[i]);
     nce_free(ctx, e->scratch);
+    nce_free(ctx, e->sparse);
+    nce_free(ctx, e->sparse_memory);
     nce_free(ctx, e);
 }
 

@@ -132,7 +132,7 @@ static void products(nce_cpu_thread *t, atomic_size_t *next, const nce_weight *c
         const nce_act a = expert_act(x, (uint32_t)e, m->type->act_block, m->k);
         const nce_op_matrix matrix = {.w = m, .scale = 1.0f};
         nce_cpu_product(t, &matrix, m->buffer->address + m->offset + e * m->expert_bytes,
-                        bias[which] ? bias[which] + e * m->n_rows : NULL, &a, from, to, y[which] + x->first[e] * m->n_rows,
+                        bias[which] ? bias[which] + e * m->n_rows : NULL, &a, NULL, from, to, y[which] + x->first[e] * m->n_rows,
                         m->n_rows);
     }
 }

@@ -19,7 +19,7 @@ static void epilogue(const nce_vec_ops *vec, const nce_op_matrix *m, float scale
 }
 
 void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w, const float *bias, const nce_act *a,
-                     size_t row0, size_t row1, float *y, size_t ld_y)
+                     const nce_sparse_weight *sparse, size_t row0, size_t row1, float *y, size_t ld_y)
 {
     const nce_matmul_ops *ops = &t->k->matmul;
     uint8_t *scratch = t->e->scratch[t->id];
@@ -32,7 +32,9 @@ void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w
         const size_t n = direct ? row1 - r : row1 - r < most ? row1 - r : most;
         float *to = direct ? y + r : tile;
         const nce_cpu_device *d = t->e->device;
-        if (d->product != NULL && a->block != 0) {
+        if (sparse != NULL) {
+            t->k->sparse(sparse, &t->e->sparse_act, r, n, to);
+        } else if (d->product != NULL && a->block != 0) {
             const nce_status status = d->product(d->product_user, m->w->type, w + r * m->w->row_bytes, m->w->row_bytes, n, a, to, direct ? ld_y : n);
             if (status != NCE_OK) t->e->status = status;
         } else {
@@ -51,9 +53,9 @@ static void pack_inputs(nce_cpu_thread *t, const nce_op *op, const nce_act acts[
         if (acts[i].data != NULL) t->k->matmul.pack(&acts[i], x, nce_cpu_ld(t, op->in), part, n_parts);
 }
 
-static void fixed_rows(nce_cpu_thread *t, const nce_op *op, const nce_act acts[3])
+static void fixed_rows(nce_cpu_thread *t, const nce_op *op, const nce_act acts[3], const nce_sparse_weight *sparse)
 {
-    const size_t granule = t->k->matmul.row_granule;
+    const size_t granule = sparse != NULL ? NCE_SPARSE_UNIT : t->k->matmul.row_granule;
     for (uint32_t i = 0; i < op->n_matrices; i++) {
         const nce_op_matrix *m = &op->matrix[i];
         const size_t units = (m->w->n_rows + granule - 1) / granule;
@@ -62,7 +64,7 @@ static void fixed_rows(nce_cpu_thread *t, const nce_op *op, const nce_act acts[3
         from *= granule, to *= granule;
         if (to > m->w->n_rows) to = m->w->n_rows;
         if (from >= to) continue;
-        nce_cpu_product(t, m, m->w->buffer->address + m->w->offset, m->bias, &acts[act_index(m->w->type->act_block)], from, to,
+        nce_cpu_product(t, m, m->w->buffer->address + m->w->offset, m->bias, &acts[act_index(m->w->type->act_block)], sparse, from, to,
                         nce_cpu_row(t, m->out, 0), nce_cpu_ld(t, m->out));
     }
 }
@@ -78,7 +80,7 @@ static void chunked_rows(nce_cpu_thread *t, const nce_op *op, size_t index, cons
             chunk -= n_chunks[i++];
         const nce_op_matrix *m = &op->matrix[i];
         const size_t from = chunk * NCE_CPU_CHUNK_ROWS, to = from + NCE_CPU_CHUNK_ROWS;
-        nce_cpu_product(t, m, m->w->buffer->address + m->w->offset, m->bias, &acts[act_index(m->w->type->act_block)], from,
+        nce_cpu_product(t, m, m->w->buffer->address + m->w->offset, m->bias, &acts[act_index(m->w->type->act_block)], NULL, from,
                         to < m->w->n_rows ? to : m->w->n_rows, nce_cpu_row(t, m->out, 0), nce_cpu_ld(t, m->out));
     }
 }
@@ -93,13 +95,13 @@ bool nce_cpu_matmul(nce_cpu_thread *t, const nce_op *op, size_t index)
         acts[a] = (nce_act){w->type->act_block, n, w->k, t->e->act[a]};
     }
     if (n == 1) { /* the row was made by thread 0: packing it there saves a barrier */
-        if (t->id == 0) pack_inputs(t, op, acts, 0, 1);
+        if (t->id == 0 && !nce_cpu_sparse_pack(t->e, index / 2, nce_cpu_row(t, op->in, 0))) pack_inputs(t, op, acts, 0, 1);
     } else {
         if (nce_team_barrier(&t->e->team, t->id)) return true;
         pack_inputs(t, op, acts, t->id, t->n);
     }
     if (nce_team_barrier(&t->e->team, t->id)) return true;
-    if (n <= NCE_CPU_DECODE_COLS) fixed_rows(t, op, acts);
+    if (n <= NCE_CPU_DECODE_COLS) fixed_rows(t, op, acts, n == 1 ? t->e->sparse_now : NULL);
     else chunked_rows(t, op, index, acts);
     return false;
 }

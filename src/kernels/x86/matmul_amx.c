@@ -1,25 +1,8 @@
-/* The AMX product for prefill with types of 256: 16 rows of weights x 16 columns in one tile of int32.  (Types of 32 end
- * in more float work than the tiles save and stay with vpdpbusd.)
- *
- * The columns are the tile's rows (A: their codes, row-major) and the weights its columns (B: exactly the code lines of a
- * panel), so a row of the result is a vector with lane = row of W, as everywhere else, and the float part is the same.
- * Integer sub-scales are multiplied into the codes once per panel: code * scale = 128 high + low with both in a byte, so
- * 256 elements need two products of bytes instead of a multiplication for every sub-block; exact like everything integer.
- * The layout of activations is that of matmul_panel.h with groups of 16 (the last filled up with zeros) and the codes of
- * a block column by column. */
-#include "src/kernels/x86/matmul_avx512.h"
+/* The AMX product: activations packed for tiles, and the loop over segments and panels (see matmul_amx.h). */
 #include "src/kernels/x86/matmul_amx.h"
+#include "src/kernels/x86/matmul_avx512.h"
 
-enum { TILE = 16, FROM_COLUMNS = 33, PLANE_LINES = 64, PLANES_BYTES = 4 * 64 * (2 + 8 + 2 * PLANE_LINES) };
-/* Tile registers: sums, activations, weights.  Macros, because the intrinsics paste the number. */
-#define C0 0
-#define C1 1
-#define C2 2
-#define C3 3
-#define A0 4
-#define A1 5
-#define B0 6
-#define B1 7
+enum { TILE = NCE_AMX_TILE, FROM_COLUMNS = 33 };
 
 typedef struct tile_config {
     uint8_t palette, start_row, reserved[14];
@@ -34,32 +17,43 @@ static void configure(void)
         c.rows[i] = TILE;
         c.row_bytes[i] = 64;
     }
+    __asm__ volatile("" ::"r"(&c) : "memory"); /* gcc 12 thinks that the instruction reads 8 bytes only */
     _tile_loadconfig(&c);
 }
 
 /* ---- activations ---- */
 
-static size_t n_groups(size_t n_cols)
-{
-    return (n_cols + TILE - 1) / TILE;
-}
-enum { GROUP_WORDS = TILE * NCE_X256_WORDS }; /* of a block */
-
-static const int32_t *group_at(const nce_act *a, size_t g, size_t b)
-{
-    return (const int32_t *)a->data + (g * (a->k / a->block) + b) * GROUP_WORDS;
-}
-
 static bool wide(uint32_t block, size_t n_cols)
 {
     return block == 256 && n_cols >= FROM_COLUMNS;
 }
+static size_t n_groups(size_t n_cols)
+{
+    return (n_cols + TILE - 1) / TILE;
+}
+enum { BLOCK_WORDS = TILE * NCE_AMX_WORDS };
 
 size_t nce_act_bytes_amx(uint32_t block, size_t n_cols, size_t k)
 {
     if (!wide(block, n_cols)) return nce_act_bytes(block, n_cols, k);
     if (n_cols > SIZE_MAX - TILE || nce_act_bytes(block, n_cols + TILE, k) == 0) return 0;
-    return n_groups(n_cols) * (k / block) * GROUP_WORDS * 4 + 64;
+    return n_groups(n_cols) * (k / block) * BLOCK_WORDS * 4 + 64;
+}
+
+static void pack_column(int32_t *dst, size_t c, const float *x)
+{
+    int32_t words[NCE_X256_WORDS];
+    nce_act_block q;
+    nce_quantize_block_avx512(x, 256, &q);
+    memcpy((int8_t *)dst + c * 256, q.q, 256);
+    nce_act_finish(words, 1, &q, 256, false);
+    dst += c;
+    dst[NCE_AMX_DA * TILE] = words[NCE_X256_DA];
+    dst[NCE_AMX_START * TILE] = words[NCE_X256_START];
+    for (size_t i = 0; i < 4; i++)
+        dst[(NCE_AMX_PAIR32 + i) * TILE] = words[NCE_X256_PAIR32 + i];
+    for (size_t i = 0; i < 8; i++)
+        dst[(NCE_AMX_PAIR16 + i) * TILE] = words[NCE_X256_PAIR16 + i];
 }
 
 void nce_act_pack_amx(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts)
@@ -68,206 +62,98 @@ void nce_act_pack_amx(const nce_act *a, const float *x, size_t ld_x, size_t part
         nce_act_pack_avx512(a, x, ld_x, part, n_parts);
         return;
     }
-    const size_t block = a->block, n_blocks = a->k / block, n_units = n_groups(a->n_cols) * n_blocks;
+    const size_t n_blocks = a->k / 256, n_units = n_groups(a->n_cols) * n_blocks;
     for (size_t unit = n_units * part / n_parts; unit < n_units * (part + 1) / n_parts; unit++) {
-        const size_t g = unit / n_blocks, b = unit % n_blocks;
-        const size_t n = a->n_cols - g * TILE < TILE ? a->n_cols - g * TILE : TILE;
-        int32_t *const dst = (int32_t *)a->data + (group_at(a, g, b) - (const int32_t *)a->data);
-        if (n < TILE) memset(dst, 0, GROUP_WORDS * 4);
-        for (size_t c = 0; c < n; c++) {
-            nce_act_block q;
-            nce_quantize_block_avx512(x + (g * TILE + c) * ld_x + b * block, block, &q);
-            memcpy((int8_t *)dst + c * block, q.q, block);
-            nce_act_finish(dst + c, TILE, &q, block, false);
+        const size_t c0 = unit / n_blocks * TILE, n = a->n_cols - c0 < TILE ? a->n_cols - c0 : TILE;
+        int32_t *const dst = (int32_t *)a->data + unit * BLOCK_WORDS;
+        if (n < TILE) memset(dst, 0, BLOCK_WORDS * 4);
+        for (size_t c = 0; c < n; c++)
+            pack_column(dst, c, x + (c0 + c) * ld_x + unit % n_blocks * 256);
+    }
+}
+
+/* ---- products ---- */
+
+static nce_amx_fn *const kernels[NCE_PANEL_KINDS] = {
+    [NCE_PANEL_FLAT256] = nce_amx_flat256, [NCE_PANEL_FLAT256_MIN] = nce_amx_flat256_min,
+    [NCE_PANEL_SUB32] = nce_amx_planes,    [NCE_PANEL_SUB32_MIN] = nce_amx_planes_min,
+    [NCE_PANEL_SUB16] = nce_amx_planes,
+};
+
+/* Everything a product of one call needs. */
+typedef struct job {
+    const nce_type_info *type;
+    nce_panel_kind kind;
+    const nce_act *a;
+    const uint8_t *w;
+    size_t row_bytes, n_rows;
+    float *y;
+    size_t ld_y;
+    uint8_t *panel, *pad, *operand[NCE_AMX_PANELS];
+    int32_t *sums;
+    float *acc;
+} job;
+
+/* n_blocks of the file, from row r on, as an operand of the kernel: a panel, or the planes made of it. */
+static void make_operand(const job *j, size_t r, size_t b, size_t n_blocks, uint8_t *out)
+{
+    const size_t left = j->n_rows - r < TILE ? j->n_rows - r : TILE;
+    const uint8_t *const w = j->w + r * j->row_bytes + b * j->type->block_bytes;
+    const bool planes = j->kind >= NCE_PANEL_SUB32;
+    nce_expand_avx512(j->type, w, j->row_bytes, left, n_blocks, j->pad, planes ? j->panel : out);
+    if (planes) nce_amx_split_planes(j->panel, j->kind, n_blocks, out);
+}
+
+static void prefetch_rows(const job *j, size_t r, size_t b, size_t n_blocks)
+{
+    for (size_t i = r; i < r + TILE && i < j->n_rows; i++)
+        for (size_t o = 0; o < n_blocks * j->type->block_bytes; o += 64)
+            prefetch_l2(j->w + i * j->row_bytes + b * j->type->block_bytes + o);
+}
+
+/* y = acc of the first segment, y += acc of the others. */
+static void store_block(const job *j, const nce_amx_job *k, size_t r, size_t c0, bool first)
+{
+    for (size_t p = 0; p < k->n_panels; p++) {
+        const size_t row = r + p * TILE, left = j->n_rows - row < TILE ? j->n_rows - row : TILE;
+        const __mmask16 rows = (__mmask16)((1u << left) - 1);
+        const float *acc = j->acc + p * NCE_AMX_GROUPS * TILE * TILE;
+        for (size_t c = c0; c < c0 + k->n_groups * TILE && c < j->a->n_cols; c++, acc += TILE) {
+            float *const y = j->y + c * j->ld_y + row;
+            __m512 v = _mm512_load_ps(acc);
+            if (!first) v = _mm512_add_ps(_mm512_maskz_loadu_ps(rows, y), v);
+            _mm512_mask_storeu_ps(y, rows, v);
         }
     }
 }
 
-/* ---- weights ---- */
-
-/* 64 bytes (code + offset) times the scales of their rows: 128 high + low, both in -64 .. 64. */
-INLINE void two_planes(__m512i codes, __m512i scale, __m512i *high, __m512i *low)
+static void prefetch_block(const job *j, const nce_amx_job *k, size_t r, size_t c0)
 {
-    /* even and odd bytes as int16; scale is int32, its low half repeated */
-    const __m512i s = _mm512_or_si512(_mm512_slli_epi32(scale, 16), _mm512_and_si512(scale, SET32(0xffff)));
-    const __m512i even = _mm512_mullo_epi16(_mm512_srai_epi16(_mm512_slli_epi16(codes, 8), 8), s);
-    const __m512i odd = _mm512_mullo_epi16(_mm512_srai_epi16(codes, 8), s);
-    const __m512i round = _mm512_set1_epi16(64);
-    const __m512i high_even = _mm512_srai_epi16(_mm512_add_epi16(even, round), 7);
-    const __m512i high_odd = _mm512_srai_epi16(_mm512_add_epi16(odd, round), 7);
-    const __m512i low_even = _mm512_sub_epi16(even, _mm512_slli_epi16(high_even, 7));
-    const __m512i low_odd = _mm512_sub_epi16(odd, _mm512_slli_epi16(high_odd, 7));
-    const __mmask64 odds = 0xaaaaaaaaaaaaaaaau;
-    *high = _mm512_mask_mov_epi8(high_even, odds, _mm512_slli_epi16(high_odd, 8));
-    *low = _mm512_mask_mov_epi8(low_even, odds, _mm512_slli_epi16(low_odd, 8));
+    for (size_t c = c0; c < c0 + k->n_groups * TILE && c < j->a->n_cols; c++)
+        for (size_t row = r; row < r + NCE_AMX_PANELS * TILE && row < j->n_rows; row += TILE)
+            __builtin_prefetch(j->y + c * j->ld_y + row, 1);
 }
 
-/* The same for Q4_K and Q5_K, whose codes (0 .. 31) and scales (0 .. 63) allow 8 high + low with unsigned bytes: the
- * scale is split instead of the product, and two bytes are multiplied at once, for 31 * 7 does not carry. */
-INLINE void two_planes_unsigned(__m512i codes, __m512i scale, __m512i *high, __m512i *low)
+/* Blocks b .. b + nb of the file, of up to 32 rows and all columns. */
+static void segment_of_rows(const job *j, size_t r, size_t b, size_t nb)
 {
-    const __m512i both = _mm512_or_si512(scale, _mm512_slli_epi32(scale, 16));
-    *high = _mm512_mullo_epi16(codes, _mm512_srli_epi16(both, 3));
-    *low = _mm512_mullo_epi16(codes, _mm512_and_si512(both, _mm512_set1_epi16(7)));
-}
-
-/* A panel of blocks with sub-scales -> per block dw, dmin, mins[8], high[64], low[64]. */
-static void split_planes(const uint8_t *p, nce_panel_kind kind, size_t n_blocks, uint8_t *out)
-{
-    const size_t head = nce_panel_head(kind), n_sub = kind == NCE_PANEL_SUB16 ? 16 : 8, first = head - n_sub;
-    const __m512i offset = SET8(nce_panel_offset(kind));
-    for (size_t b = 0; b < n_blocks; b++, p += nce_panel_block_bytes(kind), out += PLANES_BYTES / 4) {
-        memcpy(out, p, 64 * first);
-        for (size_t i = 0; i < PLANE_LINES; i++) {
-            const __m512i scale = _mm512_load_si512(p + 64 * (first + i * n_sub / PLANE_LINES));
-            __m512i high, low;
-            const __m512i codes = _mm512_load_si512(p + 64 * (head + i));
-            if (kind == NCE_PANEL_SUB32_MIN)
-                two_planes_unsigned(codes, scale, &high, &low);
-            else
-                two_planes(_mm512_sub_epi8(codes, offset), scale, &high, &low);
-            _mm512_store_si512(out + 64 * (10 + i), high);
-            _mm512_store_si512(out + 64 * (10 + PLANE_LINES + i), low);
-        }
+    const size_t total = n_groups(j->a->n_cols), group_words = j->a->k / 256 * BLOCK_WORDS;
+    const int32_t *const x = (const int32_t *)j->a->data + b * BLOCK_WORDS;
+    nce_amx_job k = {.n_panels = j->n_rows - r > TILE ? 2 : 1, .n_blocks = nb, .sums = j->sums, .acc = j->acc};
+    for (size_t p = 0; p < NCE_AMX_PANELS; p++) {
+        if (p < k.n_panels) make_operand(j, r + p * TILE, b, nb, j->operand[p]);
+        k.panel[p] = j->operand[p < k.n_panels ? p : 0];
     }
-}
-
-/* ---- products of one panel and several groups of columns ---- */
-
-/* One block of one group: acc[c] += the block, from the sums of its planes (low NULL: one plane, with an offset). */
-INLINE void add_columns(__m512 acc[TILE], const uint8_t *p, const int32_t *x, const int32_t *high, const int32_t *low,
-                        int n_pairs)
-{
-    const int32_t *const da = x + NCE_X256_DA * TILE;
-    const int32_t *const pairs = x + (n_pairs == 8 ? NCE_X256_PAIR16 : NCE_X256_PAIR32) * TILE;
-    const __m512 dw = _mm512_load_ps(p), dmin = _mm512_load_ps(p + 64);
-    for (int c = 0; c < TILE; c++) {
-        __m512i isum = _mm512_load_si512(high + TILE * c);
-        if (low)
-            isum = _mm512_add_epi32(_mm512_slli_epi32(isum, n_pairs ? 3 : 7), _mm512_load_si512(low + TILE * c));
-        else if (n_pairs == 0)
-            isum = _mm512_add_epi32(isum, word(x + NCE_X256_START * TILE + c));
-        acc[c] = add_block(acc[c], dw, da + c, isum);
-        if (n_pairs) {
-            __m512i msum = _mm512_setzero_si512();
-            UNROLL for (int i = 0; i < n_pairs; i++) msum =
-                _mm512_dpwssd_epi32(msum, _mm512_load_si512(p + 64 * (2 + i)), word(pairs + i * TILE + c));
-            acc[c] = sub_block(acc[c], dmin, da + c, msum);
-        }
-    }
-}
-
-/* A product has a latency of three others: four sums are always under way. */
-INLINE void flat4(const uint8_t *codes, const int32_t *const x[4], int32_t *sums)
-{
-    _tile_zero(C0);
-    _tile_zero(C1);
-    _tile_zero(C2);
-    _tile_zero(C3);
-    for (size_t i = 0; i < 4; i++) {
-        _tile_loadd(B0, codes + 64 * TILE * i, 64);
-        _tile_loadd(A0, (const int8_t *)x[0] + 64 * i, 256);
-        _tile_dpbsud(C0, A0, B0);
-        _tile_loadd(A1, (const int8_t *)x[1] + 64 * i, 256);
-        _tile_dpbsud(C1, A1, B0);
-        _tile_loadd(A0, (const int8_t *)x[2] + 64 * i, 256);
-        _tile_dpbsud(C2, A0, B0);
-        _tile_loadd(A1, (const int8_t *)x[3] + 64 * i, 256);
-        _tile_dpbsud(C3, A1, B0);
-    }
-    _tile_stored(C0, sums, 64);
-    _tile_stored(C1, sums + TILE * TILE, 64);
-    _tile_stored(C2, sums + 2 * TILE * TILE, 64);
-    _tile_stored(C3, sums + 3 * TILE * TILE, 64);
-}
-
-#define PRODUCT_PLANES(sum, act, weights)                                                                              \
-    do {                                                                                                               \
-        if (is_unsigned)                                                                                               \
-            _tile_dpbsud(sum, act, weights);                                                                           \
-        else                                                                                                           \
-            _tile_dpbssd(sum, act, weights);                                                                           \
-    } while (0)
-INLINE void planes2(const uint8_t *high, const uint8_t *low, const int32_t *const x[2], bool is_unsigned, int32_t *sums)
-{
-    _tile_zero(C0);
-    _tile_zero(C1);
-    _tile_zero(C2);
-    _tile_zero(C3);
-    for (size_t i = 0; i < 4; i++) {
-        _tile_loadd(B0, high + 64 * TILE * i, 64);
-        _tile_loadd(A0, (const int8_t *)x[0] + 64 * i, 256);
-        PRODUCT_PLANES(C0, A0, B0);
-        _tile_loadd(A1, (const int8_t *)x[1] + 64 * i, 256);
-        PRODUCT_PLANES(C1, A1, B0);
-        _tile_loadd(B1, low + 64 * TILE * i, 64);
-        PRODUCT_PLANES(C2, A0, B1);
-        PRODUCT_PLANES(C3, A1, B1);
-    }
-    _tile_stored(C0, sums, 64);
-    _tile_stored(C1, sums + TILE * TILE, 64);
-    _tile_stored(C2, sums + 2 * TILE * TILE, 64);
-    _tile_stored(C3, sums + 3 * TILE * TILE, 64);
-}
-
-/* n groups (4 or, with planes, 2) from their words x; p: a panel, or what split_planes made of it. */
-INLINE void groups(const uint8_t *p, const int32_t *x[], size_t n_blocks, bool split, int n_pairs, int32_t *sums,
-                   __m512 acc[][TILE])
-{
-    const size_t head = split     ? 10
-                        : n_pairs ? 10
-                                  : 1,
-                 n = split ? 2 : 4, step = 64 * (head + PLANE_LINES * (split ? 2 : 1));
-    for (size_t g = 0; g < n; g++)
-        for (size_t c = 0; c < TILE; c++)
-            acc[g][c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, p += step) {
-        int32_t *const s = sums + b % 2 * (4 * TILE * TILE);
-        if (split)
-            planes2(p + 64 * head, p + 64 * (head + PLANE_LINES), x, n_pairs != 0, s);
-        else
-            flat4(p + 64 * head, x, s);
-        for (size_t g = 0; g < n; g++) {
-            add_columns(acc[g], p, x[g], s + g * TILE * TILE, split ? s + (2 + g) * TILE * TILE : NULL, n_pairs);
-            x[g] += TILE * NCE_X256_WORDS;
-        }
-    }
-}
-
-typedef void groups_fn(const uint8_t *p, const int32_t *x[], size_t n_blocks, int32_t *sums, __m512 acc[][TILE]);
-#define GROUPS(name, split, n_pairs)                                                                                   \
-    static void name(const uint8_t *p, const int32_t *x[], size_t n_blocks, int32_t *sums, __m512 acc[][TILE])         \
-    {                                                                                                                  \
-        groups(p, x, n_blocks, split, n_pairs, sums, acc);                                                             \
-    }
-GROUPS(flat256, false, 0)
-GROUPS(flat256_min, false, 8)
-GROUPS(planes, true, 0)
-GROUPS(planes_min, true, 4)
-
-static void store_columns(const __m512 acc[TILE], float *y, size_t ld_y, size_t n, __mmask16 rows, bool first)
-{
-    for (size_t c = 0; c < n; c++) {
-        __m512 v = acc[c];
-        if (!first) v = _mm512_add_ps(_mm512_maskz_loadu_ps(rows, y + c * ld_y), v);
-        _mm512_mask_storeu_ps(y + c * ld_y, rows, v);
-    }
-}
-
-/* All columns over one panel (or its planes) of n_rows rows. */
-static void product_panel(groups_fn *fn, size_t at_once, const uint8_t *p, size_t n_rows, const nce_act *a, size_t b,
-                          size_t n_blocks, int32_t *sums, float *y, size_t ld_y)
-{
-    __m512 acc[4][TILE];
-    const size_t last = n_groups(a->n_cols) - 1;
-    for (size_t g0 = 0; g0 <= last; g0 += at_once) {
-        const int32_t *x[4];
-        for (size_t g = 0; g < at_once; g++) /* groups past the last repeat it and are not stored */
-            x[g] = group_at(a, g0 + g < last ? g0 + g : last, b);
-        fn(p, x, n_blocks, sums, acc);
-        for (size_t g = g0; g < g0 + at_once && g <= last; g++)
-            store_columns(acc[g - g0], y + g * TILE * ld_y, ld_y, g < last ? TILE : a->n_cols - last * TILE,
-                          (__mmask16)((1u << n_rows) - 1), b == 0);
+    for (size_t g = 0; g < total; g += NCE_AMX_GROUPS) {
+        k.n_groups = total - g < NCE_AMX_GROUPS ? total - g : NCE_AMX_GROUPS;
+        for (size_t i = 0; i < NCE_AMX_GROUPS; i++)
+            k.x[i] = x + (g + (i < k.n_groups ? i : k.n_groups - 1)) * group_words;
+        if (g < NCE_AMX_PANELS * NCE_AMX_GROUPS)
+            prefetch_rows(j, r + (NCE_AMX_PANELS + g / NCE_AMX_GROUPS) * TILE, b, nb);
+        prefetch_block(j, &k, r, g * TILE);
+        memset(j->acc, 0, NCE_AMX_ACC * sizeof *j->acc);
+        kernels[j->kind](&k);
+        store_block(j, &k, r, g * TILE, b == 0);
     }
 }
 
@@ -278,26 +164,19 @@ void nce_product_amx(const nce_type_info *type, const void *weights, size_t row_
         nce_product_avx512(type, weights, row_bytes, n_rows, a, y, ld_y, scratch);
         return;
     }
-    const nce_panel_kind kind = nce_panel_kind_avx512(type);
-    const bool split = kind >= NCE_PANEL_SUB32;
-    groups_fn *const fn = kind == NCE_PANEL_FLAT256       ? flat256
-                          : kind == NCE_PANEL_FLAT256_MIN ? flat256_min
-                          : kind == NCE_PANEL_SUB32_MIN   ? planes_min
-                                                          : planes;
-    const size_t bytes = type->block_bytes, n_blocks = a->k / 256, per_segment = NCE_SEGMENT / 256;
-    uint8_t *const panel = scratch, *const pad = panel + NCE_PANEL_BYTES, *const both = pad + NCE_PANEL_BYTES;
-    int32_t *const sums = (int32_t *)(void *)(both + PLANES_BYTES);
-    _Static_assert(2 * NCE_PANEL_BYTES + PLANES_BYTES + 2 * 4 * TILE * TILE * 4 <= NCE_AMX_SCRATCH, "scratch");
+    const size_t n_blocks = a->k / 256, per_segment = NCE_SEGMENT / 256;
+    job j = {type, nce_panel_kind_avx512(type), a, weights, row_bytes, n_rows, y, ld_y, .panel = scratch};
+    j.pad = j.panel + NCE_PANEL_BYTES;
+    j.operand[0] = j.pad + NCE_PANEL_BYTES;
+    j.operand[1] = j.operand[0] + NCE_AMX_PLANES_BYTES;
+    j.sums = (int32_t *)(void *)(j.operand[1] + NCE_AMX_PLANES_BYTES);
+    j.acc = (float *)(j.sums + 2 * NCE_AMX_STEP_SUMS);
+    _Static_assert(2 * NCE_PANEL_BYTES + 2 * NCE_AMX_PLANES_BYTES + (2 * NCE_AMX_STEP_SUMS + NCE_AMX_ACC) * 4 <=
+                       NCE_AMX_SCRATCH,
+                   "scratch");
     configure();
-    for (size_t b = 0; b < n_blocks; b += per_segment) {
-        const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
-        for (size_t r = 0; r < n_rows; r += TILE) {
-            const size_t left = n_rows - r < TILE ? n_rows - r : TILE;
-            const uint8_t *const w = (const uint8_t *)weights + r * row_bytes + b * bytes;
-            nce_expand_avx512(type, w, row_bytes, left, nb, pad, panel);
-            if (split) split_planes(panel, kind, nb, both);
-            product_panel(fn, split ? 2 : 4, split ? both : panel, left, a, b, nb, sums, y + r, ld_y);
-        }
-    }
+    for (size_t b = 0; b < n_blocks; b += per_segment)
+        for (size_t r = 0; r < n_rows; r += NCE_AMX_PANELS * TILE)
+            segment_of_rows(&j, r, b, n_blocks - b < per_segment ? n_blocks - b : per_segment);
     _tile_release();
 }

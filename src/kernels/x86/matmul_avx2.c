@@ -61,7 +61,7 @@ INLINE void tile32(const uint8_t *p, const int32_t *x, size_t n_blocks, size_t l
     __m256 acc[COLUMNS];
     COLS acc[c] = _mm256_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, p += 64 * (head + 8), x += NCE_X32_WORDS * ld) {
-        const int32_t *const da = x + NCE_X32_DA * ld, *const start = x + NCE_X32_START * ld;
+        const int32_t *const da = x + NCE_X32_DA * ld;
         const uint8_t *const codes = p + 64 * head;
         __m256i sum[COLUMNS];
         if (kind == NCE_PANEL_HALF32) {
@@ -74,9 +74,8 @@ INLINE void tile32(const uint8_t *p, const int32_t *x, size_t n_blocks, size_t l
         dot(sum, codes, x, ld, 8, room, n);
         COLS acc[c] = add_block(acc[c], line_ps(p), da + c, sum[c]);
         if (kind == NCE_PANEL_FLAT32_MIN)
-            COLS /* the sum of the codes is start / -128; negated as an integer, to keep the sign of a zero */
-                acc[c] = sub_block(acc[c], line_ps(p + 64), da + c,
-                                   _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_srai_epi32(word(start + c), 7)));
+            COLS acc[c] = _mm256_fnmadd_ps(_mm256_mul_ps(line_ps(p + 64), word_ps(da + c)),
+                                           word_ps(x + NCE_X32_SUM * ld + c), acc[c]);
     }
     COLS _mm256_store_ps(out + 8 * c, acc[c]);
 }

@@ -37,13 +37,13 @@ static const variant variants[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, NULL, false},
     [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, NULL, false},
     [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, NULL, false},
-    [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, NULL, false},
-    [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, NULL, false},
-    [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, NULL, false},
-    [NCE_TYPE_IQ3_XXS] = {NCE_PANEL_SUB32, nce_expand_iq3_xxs_avx512, NULL, false},
-    [NCE_TYPE_IQ3_S] = {NCE_PANEL_SUB32, nce_expand_iq3_s_avx512, NULL, false},
-    [NCE_TYPE_IQ1_S] = {NCE_PANEL_SUB32, nce_expand_iq1_s_avx512, NULL, false},
-    [NCE_TYPE_IQ1_M] = {NCE_PANEL_SUB16, nce_expand_iq1_m_avx512, NULL, false},
+    [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, &nce_inplace_iq2_xxs_avx512, false},
+    [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, &nce_inplace_iq2_xs_avx512, false},
+    [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, &nce_inplace_iq2_s_avx512, false},
+    [NCE_TYPE_IQ3_XXS] = {NCE_PANEL_SUB32, nce_expand_iq3_xxs_avx512, &nce_inplace_iq3_xxs_avx512, false},
+    [NCE_TYPE_IQ3_S] = {NCE_PANEL_SUB32, nce_expand_iq3_s_avx512, &nce_inplace_iq3_s_avx512, false},
+    [NCE_TYPE_IQ1_S] = {NCE_PANEL_SUB32, nce_expand_iq1_s_avx512, &nce_inplace_iq1_s_avx512, false},
+    [NCE_TYPE_IQ1_M] = {NCE_PANEL_SUB16, nce_expand_iq1_m_avx512, &nce_inplace_iq1_m_avx512, false},
 };
 
 /* Everything a product of one call needs. */
@@ -196,7 +196,7 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
     }
     job j = {type, variants[type->id], a, w, row_bytes, n_rows, y, ld_y, scratch, (uint8_t *)scratch + NCE_PANEL_BYTES};
     j.v.kind = nce_panel_kind_avx512(type);
-    if (j.v.inplace != NULL && a->n_cols <= NCE_FEW)
+    if (j.v.inplace != NULL && (a->n_cols == 1 || (a->n_cols <= NCE_FEW && j.v.inplace->fn[NCE_FEW_GROUP - 1] != NULL)))
         product_in_place(&j);
     else if (a->n_cols <= NCE_FEW)
         product_panels_few(&j);

@@ -38,7 +38,7 @@ typedef void nce_tile_avx512_fn(const uint8_t *panel, const int32_t *x, size_t w
                                 size_t ld_y, __mmask16 rows, int first);
 extern nce_tile_avx512_fn *const nce_tiles_avx512[NCE_GROUP + 1][NCE_PANEL_KINDS];
 
-/* In place: one segment of 16 rows from w, n columns (1 .. 4) from x, acc[column][row] from +0.
+/* In place: one segment of 16 rows from w, n columns (1 .. 4; of codebook types 1) from x, acc[column][row] from +0.
  * ahead: an address stream to prefetch, as many bytes as are consumed. */
 typedef void nce_inplace_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_blocks, const int32_t *x,
                                    const uint8_t *ahead, float (*acc)[16]);
@@ -48,7 +48,9 @@ typedef struct nce_inplace_avx512 {
 extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512, nce_inplace_iq4_nl_avx512,
     nce_inplace_q4_k_avx512, nce_inplace_q5_k_avx512, nce_inplace_q6_k_avx512, nce_inplace_iq4_xs_avx512,
     nce_inplace_q2_k_avx512, nce_inplace_q3_k_avx512, nce_inplace_tq2_0_avx512, nce_inplace_q4_1_avx512,
-    nce_inplace_q5_0_avx512, nce_inplace_q5_1_avx512, nce_inplace_mxfp4_avx512;
+    nce_inplace_q5_0_avx512, nce_inplace_q5_1_avx512, nce_inplace_mxfp4_avx512, nce_inplace_iq2_xxs_avx512,
+    nce_inplace_iq2_xs_avx512, nce_inplace_iq2_s_avx512, nce_inplace_iq3_xxs_avx512, nce_inplace_iq3_s_avx512,
+    nce_inplace_iq1_s_avx512, nce_inplace_iq1_m_avx512;
 
 /* Compile name##_segment(..., n), always inline, for every number of columns. */
 #define NCE_INPLACE_N(name, n)                                                                                         \

@@ -73,12 +73,9 @@ INLINE void more_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
         {
             const int32_t *const da = x + NCE_X32_DA * n + c;
             acc[c] = add_block(acc[c], dw, da, _mm512_add_epi32(sum[c], sum2[c]));
-            if (has_min) { /* the stored offset is minus the minimum; the sum of q is start / -128 */
-                const __m512 dmin = _mm512_xor_ps(halves(h->m), _mm512_set1_ps(-0.0f));
-                const __m512i start = word(x + NCE_X32_START * n + c);
+            if (has_min) /* the stored offset is minus the minimum */
                 acc[c] =
-                    sub_block(acc[c], dmin, da, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_srai_epi32(start, 7)));
-            }
+                    _mm512_fmadd_ps(_mm512_mul_ps(halves(h->m), word_ps(da)), word_ps(x + NCE_X32_SUM * n + c), acc[c]);
         }
         rows_step(&r, bytes);
     }

@@ -49,9 +49,8 @@ INLINE void tile32(const uint8_t *p, const int32_t *x, size_t n_blocks, int n, f
         COLS acc[c] = add_block(acc[c], kind == NCE_PANEL_HALF32 ? _mm512_load_ps(p + 64) : dw, da + c, s[c]);
         if (kind == NCE_PANEL_FLAT32_MIN) {
             const __m512 dmin = _mm512_load_ps(p + 64);
-            COLS /* the sum of the codes is start / -128; negated as an integer, to keep the sign of a zero */
-                acc[c] = sub_block(acc[c], dmin, da + c,
-                                   _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_srai_epi32(word(start + c), 7)));
+            COLS acc[c] =
+                _mm512_fnmadd_ps(_mm512_mul_ps(dmin, word_ps(da + c)), word_ps(x + NCE_X32_SUM * n + c), acc[c]);
         }
     }
     store(y, ld_y, acc, n, rows, first);
