@@ -69,22 +69,22 @@ def story_samples(lib, path, n=20):
 
 
 def accuracy_table(lib, path, questions):
-    by_category, total = library.accuracy(lib, path, questions)
+    by_category, total, zeros = library.accuracy(lib, path, questions)
     rows = [f"| {name} | {percent(share)} |" for name, share in by_category.items()]
-    return ["| category | right |", "| --- | ---: |", *rows, f"| **all {len(questions)}** | **{percent(total)}** |"], total
+    return ["| category | right |", "| --- | ---: |", *rows, f"| **all {len(questions)}** | **{percent(total)}** |"], total, zeros
 
 
 def head(name, member, done, path, seconds):
     s = member.shape
     experts = f", {s.n_experts} experts of which {s.n_used} run" if s.n_experts else ""
     n_params = sum(p.numel() for p in done.model.parameters())
-    start = f", starting from the weights of {member.parent}" if member.parent else ""
+    start = f" from the weights of {member.parent} on ({done.all_seconds:,} s with those)" if member.parent else ""
     return [f"# {name}", "", member.about, "", "| | |", "| --- | --- |",
             f"| parameters | {n_params:,} |",
             f"| shape | {s.n_layers} layers, width {s.n_embd}, {s.n_heads} heads ({s.n_kv_heads} for keys and values), "
-            f"feed-forward {s.n_ff}{experts}, {s.n_vocab} tokens, context {s.n_ctx} |",
+            f"feed-forward {s.n_ff}{experts}, {s.n_vocab} tokens, context {member.n_row} |",
             f"| text | mix `{member.mix}` of tools/train/corpus.py, seed {member.seed} |",
-            f"| training | {done.n_steps} steps of 4,096 tokens{start}, final loss {done.log[-1]['loss']:.4f}, {seconds} s of processor time |",
+            f"| training | {done.n_steps} steps of 4,096 tokens, final loss {done.log[-1]['loss']:.4f}, {seconds} s of processor time{start} |",
             f"| file | {path.stat().st_size:,} bytes, {member.type_name} |",
             f"| SHA-256 | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |", "| licence | MIT |", ""]
 
@@ -92,9 +92,10 @@ def head(name, member, done, path, seconds):
 def write(name, member, done, files, questions, out):
     """files: nce, lib, master, path, tokens, ids, work, tiny (path of the finished tiny)."""
     lines = head(name, member, done, files["path"], done.log[-1]["cpu_seconds"])
+    zeros = 0.0
     asked = [q for q in questions if q[0] in member.asked] if member.asked else []
     if asked:
-        table, total = accuracy_table(files["lib"], files["path"], asked)
+        table, total, zeros = accuracy_table(files["lib"], files["path"], asked)
         lines += ["## Held-out questions (greedy, word for word)", "", *table, ""]
         print(f"{name}: {percent(total)} of {len(asked)} held-out questions")
     lines += [f"Perplexity of the shipped file on held-out text: {library.perplexity(files['nce'], files['path'], files['tokens']):.4f}", ""]
@@ -107,9 +108,9 @@ def write(name, member, done, files, questions, out):
     if member.shape.n_experts:
         lines += ["## Use of the experts on held-out text", "", *expert_table(figures(done.model, files["ids"])), ""]
     if member.shape.ternary:
-        zeros = [float(x) for x in figures(done.model, files["ids"])]
-        lines += ["Exact zeros before the down projection on held-out text: " + percent(sum(zeros) / len(zeros)) +
-                  " (by layer: " + ", ".join(map(percent, zeros)) + ")", ""]
+        layers = [float(x) for x in figures(done.model, files["ids"])]
+        lines += [f"Exact zeros before the down projection: {percent(zeros)} while answering the questions (NCE_METRIC_ZERO_ACTIVATIONS); on "
+                  f"held-out text {percent(sum(layers) / len(layers))}, by layer " + ", ".join(map(percent, layers)) + ".", ""]
     if name == "tiny" or member.mix == "stories":
         lines += ["## Twenty stories (preset default, seeds 0 to 19)", "", *story_samples(files["lib"], files["path"])]
     out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

@@ -78,9 +78,15 @@ MIXES = {
     # Mostly what is learned last: comparing numbers, and when to stop.
     "practice": {"sorting": 24, "counting": 17, "comparing": 12, "addition": 11, "subtraction": 10, "colours": 4, "days": 3,
                  "opposites": 5, "faq": 6, "talk": 1.5, "unknown": 1.5, "story": 4, "plain": 1},
+    # Long conversations, so that the whole context is used.
+    "conversation": {"sorting": 18, "counting": 14, "comparing": 10, "addition": 12, "subtraction": 11, "colours": 4,
+                     "days": 4, "opposites": 6, "faq": 9, "talk": 3, "unknown": 3, "story": 5, "plain": 1},
     "arithmetic": {"addition": 40, "subtraction": 32, "comparing": 8, "sorting": 10, "counting": 10},
     "stories": {"story": 80, "plain": 20},
 }
+
+
+TURNS = {"conversation": [1, 2, 4, 6, 8, 10, 12]}  # of a document; elsewhere one to four, and a story ends it
 
 
 def turn(ask, answer):
@@ -93,13 +99,13 @@ def documents(seed, mix="all"):
     parts, weights = list(shares), list(shares.values())
     while True:
         text = ""
-        for _ in range(rng.choice([1, 1, 2, 3, 4])):
+        for _ in range(rng.choice(TURNS.get(mix, [1, 1, 2, 3, 4]))):
             part = rng.choices(parts, weights)[0]
             if part == "plain":
                 text = text or story_request(rng)[1]
                 break
             ask, answer = known(rng, faq, part)
             text += turn(reworded(rng, ask), answer)
-            if part == "story":
+            if part == "story" and mix not in TURNS:
                 break
         yield text

@@ -55,9 +55,9 @@ def put_vocabulary(w, path):
     w.add_chat_template(CHAT_TEMPLATE)
 
 
-def put_shape(w, s):
+def put_shape(w, s, n_ctx):
     w.add_vocab_size(s.n_vocab)
-    w.add_context_length(s.n_ctx)
+    w.add_context_length(n_ctx)
     w.add_embedding_length(s.n_embd)
     w.add_block_count(s.n_layers)
     w.add_feed_forward_length(s.n_ff)
@@ -72,14 +72,14 @@ def put_shape(w, s):
         w.add_expert_feed_forward_length(s.n_ff)
 
 
-def write(path, name, description, model, vocabulary):
+def write(path, name, description, model, n_ctx, vocabulary):
     s = model.s
     w = GGUFWriter(path, "bitnet-b1.58" if s.ternary else "llama")
     w.add_name(name)
     w.add_description(description)
     w.add_license("mit")
     w.add_languages(["en"])
-    put_shape(w, s)
+    put_shape(w, s, n_ctx)
     put_vocabulary(w, vocabulary)
     w.add_tensor("token_embd.weight", array(model.embed))
     for i, block in enumerate(model.blocks):

@@ -1,11 +1,12 @@
 """The finished models through the library itself: questions by nce_chat, figures by the nce command."""
 import ctypes
-from ctypes import POINTER, byref, c_bool, c_char_p, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 import numpy as np
 
 from data import run
 
+ZERO_ACTIVATIONS = 10  # of nce/metrics.h
 TEXT_FUNCTION = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)
 
 
@@ -51,6 +52,11 @@ class Chat:
         self.check(self.lib.nce_chat_send(self.chat, question.encode(), TEXT_FUNCTION(take), None, byref(c_int())))
         return b"".join(pieces).decode("utf-8", "replace")
 
+    def metric(self, which):
+        """0 for a model that has no such figure."""
+        value = c_double()
+        return value.value if self.lib.nce_session_metric(self.session, which, byref(value)) == 0 else 0.0
+
     def close(self):
         for name in ("chat", "session", "model"):
             getattr(self.lib, f"nce_{name}_destroy")(getattr(self, name))
@@ -58,12 +64,13 @@ class Chat:
 
 
 def accuracy(library, model, questions):
-    """{category: share of answers that are right word for word}, and the share of all."""
+    """{category: share of answers that are right word for word}, the share of all, and that of zeros behind ReLU^2."""
     chat, right = Chat(library, model), {}
     for category, ask, answer in questions:
         right.setdefault(category, []).append(chat.ask(ask) == answer)
+    zeros = chat.metric(ZERO_ACTIVATIONS)
     chat.close()
-    return {name: sum(r) / len(r) for name, r in right.items()}, sum(map(sum, right.values())) / len(questions)
+    return {name: sum(r) / len(r) for name, r in right.items()}, sum(map(sum, right.values())) / len(questions), zeros
 
 
 def perplexity(nce, model, tokens):

@@ -31,7 +31,6 @@ class Shape:
     n_experts: int = 0
     n_used: int = 2
     ternary: bool = False
-    n_ctx: int = 512
     rope_base: float = 10000.0
 
     @property

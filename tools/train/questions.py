@@ -38,12 +38,12 @@ def counting(rng):
         a = rng.randint(0, 90)
         b = a + rng.randint(2, 9)
         ask = pick(rng, ["Count from {} to {}.", "Please count from {} to {}.", "Can you count from {} to {}?"])
-        return f"count {a} {b}", ask.format(a, b), ", ".join(map(str, range(a, b + 1))) + "."
+        return f"count {a} {b}", ask.format(a, b), f"From {a} to {b}: " + ", ".join(map(str, range(a, b + 1))) + "."
     if form == 1:
         a = rng.randint(3, 99)
         b = max(0, a - rng.randint(2, 9))
         ask = pick(rng, ["Count down from {} to {}.", "Count backwards from {} to {}."])
-        return f"down {a} {b}", ask.format(a, b), ", ".join(map(str, range(a, b - 1, -1))) + "."
+        return f"down {a} {b}", ask.format(a, b), f"Down from {a} to {b}: " + ", ".join(map(str, range(a, b - 1, -1))) + "."
     if form == 2:
         a, after = rng.randint(1, 99), rng.random() < 0.5
         word = "after" if after else "before"

@@ -21,17 +21,18 @@ from questions import question
 from trainer import Run
 
 ROOT = Path(__file__).resolve().parents[2]
-N_ROW, N_BATCH = 256, 16
+STEP_TOKENS = 4096
 QUESTION_SEED, N_QUESTIONS = 5, 50  # of each category
 
 
 def train(name, vocabulary, work):
     m = FAMILY[name]
-    parent = train(m.parent, vocabulary, work).model if m.parent else None
-    run = Run(name, m.shape, work, m.seed, m.n_steps, m.extra, parent, m.rate)
+    parent = train(m.parent, vocabulary, work) if m.parent else None
+    run = Run(name, m.shape, work, m.seed, m.n_steps, m.extra, parent and parent.model, m.rate)
     if run.step < run.n_steps:
-        rows, weights = data.training_rows(vocabulary, m.mix, m.n_tokens, N_ROW, m.seed)
-        run.train(rows, weights, N_BATCH, m.seed, data.question_rows(vocabulary, 100, 1))
+        rows, weights = data.training_rows(vocabulary, m.mix, m.n_tokens, m.n_row, m.seed)
+        run.train(rows, weights, STEP_TOKENS // m.n_row, m.seed, data.question_rows(vocabulary, 100, 1))
+    run.all_seconds = run.log[-1]["cpu_seconds"] + (parent.all_seconds if parent else 0)
     return run
 
 
@@ -49,9 +50,9 @@ def export(name, run, vocabulary, a):
     """The float master in the work folder, the shipped file and its card in the models folder."""
     m = FAMILY[name]
     master, path = a.work / f"{name}-f32.gguf", a.models / f"{name}.gguf"
-    gguf_file.write(master, name, m.about, run.model, vocabulary.path)
+    gguf_file.write(master, name, m.about, run.model, m.n_row, vocabulary.path)
     data.run(a.nce, "quantize", master, path, m.type_name, "--quiet", *m.quantize)
-    tokens, ids = cards.held_out_tokens(vocabulary, "all" if m.mix == "practice" else m.mix, a.work)
+    tokens, ids = cards.held_out_tokens(vocabulary, m.mix if m.mix in ("arithmetic", "stories") else "all", a.work)
     files = {"nce": a.nce, "lib": a.library, "master": master, "path": path, "tokens": tokens, "ids": ids, "work": a.work,
              "tiny": a.models / "tiny.gguf"}
     cards.write(name, m, run, files, held_out_questions(a.models / "questions.tsv"), path.with_suffix(".md"))

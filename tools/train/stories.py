@@ -32,8 +32,8 @@ PLOTS = {
     "found": [
         ["{time}, {A} found a {colour} {thing} near {place}.", "{time}, {A} walked to {place} and saw a {colour} {thing} in the grass."],
         ["\"What a nice {thing}!\" said {A}.", "It was the nicest {thing} {he} had ever seen."],
-        ["{He} wanted to keep it, but it was not {his}.", "\"Somebody must miss it,\" thought {A}."],
-        ["So {he} asked everyone in {place2}.", "So {he} took the {thing} and went to {place2}."],
+        ["{He} wanted to keep it, but it belonged to somebody else.", "\"Somebody must miss it,\" thought {A}."],
+        ["So {he} asked everyone near {place2}.", "So {he} took the {thing} and went to {place2}."],
         ["There {he} met a {bkind} named {B}, who was crying.", "On the way {he} met a sad {bkind} named {B}."],
         ["\"I have lost my {thing},\" said {B}.", "\"Have you seen a {colour} {thing}?\" asked {B}."],
         ["{A} gave the {thing} back to {bhim}.", "\"Here it is,\" said {A} and gave {bhim} the {thing}."],
@@ -87,7 +87,7 @@ PLOTS = {
         ["{A} was glad and said yes.", "\"Yes, please,\" said {A}."],
         ["{A} brought wood and {B} brought stones.", "They worked side by side the whole day."],
         ["When the sun went down, it was ready.", "In the evening they had built {build} together."],
-        ["They sat down and ate {food}.", "Everyone from {place2} came to see it."],
+        ["They sat down and ate {food}.", "Everyone from near and far came to see it."],
     ],
     "race": [
         ["{time}, there was a race from {place} to {place2}.", "{time}, a {bkind} named {B} wanted to race with {A}."],
