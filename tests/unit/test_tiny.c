@@ -98,6 +98,19 @@ Test(tiny, built_in)
     cr_assert_eq(load_as("tiny", NCE_OK), NCE_OK);
 }
 
+Test(tiny, built_in_is_the_file)
+{
+    need_builtin();
+    size_t size, n = 0;
+    const unsigned char *data = nce_builtin_model("tiny", &size);
+    FILE *f = fopen(NCE_TEST_MODELS "/tiny.gguf", "rb");
+    cr_assert_not_null(f);
+    for (int c; (c = fgetc(f)) != EOF; n++)
+        cr_assert(n < size && data[n] == c, "byte %zu", n);
+    cr_assert_eq(n, size);
+    fclose(f);
+}
+
 Test(tiny, built_in_with_any_allocation_failing)
 {
     need_builtin();

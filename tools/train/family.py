@@ -44,7 +44,7 @@ FAMILY = {
     "tiny-ternary": Member(
         "tiny trained with weights of -1, 0 and 1 (BitNet b1.58) and ReLU^2 gates, so that most of what enters the down "
         "projection is exactly zero.",
-        Shape(N_VOCAB, n_ff=768, ternary=True), 1200, 14, "conversation", 5_000_000, n_row=512, extra=0.02, parent="tiny",
+        Shape(N_VOCAB, n_ff=768, ternary=True), 900, 14, "practice", 5_000_000, extra=0.02, parent="tiny",
         type_name="tq2_0", quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
     "expert-arithmetic": Member(
         "A small expert for the swarm: sums, counting, sorting and comparing numbers, and nothing else.",
