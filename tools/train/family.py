@@ -17,7 +17,7 @@ class Member:
     mix: str = "all"           # of corpus.MIXES
     n_tokens: int = 14_000_000  # of text made; read again when the steps need more
     n_row: int = 256           # tokens of a row; the context that the model is for
-    extra: float = 0.0         # weight of the balance loss (experts) or of the mean activation (ternary)
+    extra: float = 0.0         # weight of the balance loss (experts) or of open gates (ternary)
     parent: str = ""           # member whose weights it starts from
     rate: float = 0.02         # of Muon
     asked: tuple = ALL         # categories of the held-out questions it must answer
@@ -44,7 +44,7 @@ FAMILY = {
     "tiny-ternary": Member(
         "tiny trained with weights of -1, 0 and 1 (BitNet b1.58) and ReLU^2 gates, so that most of what enters the down "
         "projection is exactly zero.",
-        Shape(N_VOCAB, n_ff=768, ternary=True), 900, 14, "practice", 5_000_000, extra=0.02, parent="tiny",
+        Shape(N_VOCAB, n_ff=768, ternary=True), 900, 14, "practice", 5_000_000, extra=2.0, parent="tiny",
         type_name="tq2_0", quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
     "expert-arithmetic": Member(
         "A small expert for the swarm: sums, counting, sorting and comparing numbers, and nothing else.",
