@@ -9,11 +9,11 @@
 #include "bench/kernels.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/attention.h"
+#include "tools/measure.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
@@ -34,22 +34,9 @@ typedef struct cache {
     size_t n_pages, k_bytes, v_bytes;
 } cache;
 
-static double wall_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static float noise(size_t i)
 {
     return (float)((int)((uint32_t)i * 2654435761u >> 12 & 0xffff) - 32768) / 32768.0f;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static float *floats(size_t n)
@@ -136,19 +123,18 @@ static timing time_calls(const nce_attn_ops *ops, const nce_attn_shape *shape, c
                                    .pos0 = o->context - rows,
                                    .parts = (float *)(void *)(all_parts + s * parts)};
     for (int i = -1; i < o->repeats; i++) {
-        double (*const now)(void) = o->threads > 1 ? wall_seconds : bench_cpu_seconds;
-        const double start = now();
+        const clockid_t clock = o->threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+        const double start = measure_seconds(clock);
         run_calls(ops, calls, sequences, o->threads, scratch);
         if (i < 0) continue;
-        seconds[i] = now() - start;
+        seconds[i] = measure_seconds(clock) - start;
         shares[i] = work * 1e-9 / seconds[i] / (roof(o->cpu) * o->threads);
     }
     for (int i = 0; i < o->threads; i++)
         free(scratch[i]);
     free(q), free(out), free(all_parts), free(calls);
-    qsort(seconds, (size_t)o->repeats, sizeof *seconds, by_value);
-    qsort(shares, (size_t)o->repeats, sizeof *shares, by_value);
-    return (timing){seconds[o->repeats / 2], seconds[0], shares[o->repeats / 2]};
+    const size_t n = (size_t)o->repeats;
+    return (timing){measure_quantile(seconds, n, 0.5), measure_quantile(seconds, n, 0), measure_quantile(shares, n, 0.5)};
 }
 
 static double read_roof(uint32_t cpu)

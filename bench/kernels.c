@@ -6,6 +6,7 @@
 #include "bench/kernels.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/matmul.h"
+#include "tools/measure.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,6 @@ typedef struct options {
 typedef struct roofline {
     double read, int8, f32;
 } roofline;
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* A scale like a model's: products are neither infinite nor denormal, which would be slow. */
 static bool plausible(float f)
@@ -81,8 +76,7 @@ static double time_product(const nce_matmul_ops *ops, const options *o, const nc
         ops->product(type, w, row_bytes, n_rows, &act, y, n_rows, scratch);
         if (i >= 0) seconds[i] = bench_cpu_seconds() - start;
     }
-    qsort(seconds, (size_t)o->repeats, sizeof *seconds, by_value);
-    const double typical = seconds[o->repeats * o->percentile / 100];
+    const double typical = measure_quantile(seconds, (size_t)o->repeats, o->percentile / 100.0);
     free(x), free(y), free(act.data), free(scratch), free(seconds);
     return typical;
 }

@@ -1,18 +1,16 @@
 /* The roofline: independent accumulators in registers, and a plain read of memory. */
 #include "bench/kernels.h"
 #include "src/core/runtime/cpu.h"
+#include "tools/measure.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum { REPEATS = 7, ROUNDS = 1000000, HUGE_PAGE = 2 << 20 };
 
 double bench_cpu_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return measure_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void *bench_huge_alloc(size_t bytes)

@@ -3,21 +3,7 @@
  * text VOCABULARY FILE [seconds]: VOCABULARY is a GGUF file or a .tiktoken file (cut by llama-bpe's rules).  The median
  * of the passes over FILE is printed, and what a memcpy of the same text reaches, to compare machines by. */
 #include "tests/unit/text_tiktoken.h"
-#include <stdlib.h>
-#include <time.h>
-
-static double cpu_seconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+#include "tools/measure.h"
 
 enum { TRAIN_BYTES = 64 << 20 };
 
@@ -77,13 +63,12 @@ static void measure(subject *s, const char *name, void (*run)(subject *), clocki
     double times[MOST], spent = 0;
     int n = 0;
     while (n < MOST && (n < 3 || spent < seconds)) {
-        const double start = cpu_seconds(clock);
+        const double start = measure_seconds(clock);
         run(s);
-        times[n] = cpu_seconds(clock) - start;
+        times[n] = measure_seconds(clock) - start;
         spent += times[n++];
     }
-    qsort(times, (size_t)n, sizeof *times, by_value);
-    printf("%-8s %9.1f MB/s   (median of %d)\n", name, bytes / times[n / 2] / 1e6, n);
+    printf("%-8s %9.1f MB/s   (median of %d)\n", name, bytes / measure_quantile(times, (size_t)n, 0.5) / 1e6, n);
 }
 
 static char *read_all(const char *path, size_t *n)

@@ -1,6 +1,7 @@
 /* Digits from an event camera: N-MNIST recordings through a spiking network of Loihi neurons, 2312 - 512 - 10.
  *
- *   snn_digits WEIGHTS RECORDING.bs2          shows one recording: raster of the outputs, the digit
+ *   snn_digits WEIGHTS RECORDING.bs2 [OUT.png]  shows one recording: raster of the outputs, the digit; with OUT.png also
+ *                                             a picture of all spikes (needs libpng)
  *   snn_digits WEIGHTS --list LIST            classifies every "NUMBER DIGIT" of a list (NUMBER.bs2 lies beside it)
  *
  * WEIGHTS is a folder with NMNISTFc1.txt and NMNISTFc2.txt (one integer per line, [output][input], input = polarity, y, x),
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if HAVE_PNG
+#include "snn_raster.h"
+#endif
 
 enum { SIDE = 34, N_INPUT = 2 * SIDE * SIDE, N_HIDDEN = 512, N_OUTPUT = 10, STEPS = 300 };
 
@@ -125,6 +129,29 @@ static void raster(classifier *c, const size_t count[N_OUTPUT])
         printf("%d %.*s %4zu\n", k, COLUMNS, line[k], count[k]);
 }
 
+static int picture(classifier *c, const char *path)
+{
+#if HAVE_PNG
+    const uint32_t populations[] = {c->hidden, c->output}, row_pixels[] = {1, 8};
+    if (snn_raster_write(path, c->snn, populations, row_pixels, 2, STEPS + 2) == 0) return 0;
+    fprintf(stderr, "%s: cannot be written\n", path);
+#else
+    (void)c;
+    fprintf(stderr, "%s: this build has no libpng\n", path);
+#endif
+    return 1;
+}
+
+static int show(classifier *c, const char *recording, const char *png)
+{
+    size_t count[N_OUTPUT];
+    const int digit = classify(c, recording, count);
+    if (digit < 0) return 1;
+    raster(c, count);
+    printf("digit %d\n", digit);
+    return png != NULL ? picture(c, png) : 0;
+}
+
 static int classify_list(classifier *c, const char *list)
 {
     char text[256], path[4096], number[64];
@@ -148,25 +175,18 @@ static int classify_list(classifier *c, const char *list)
 int main(int argc, char **argv)
 {
     classifier c = {0};
-    size_t count[N_OUTPUT];
     int result = 1;
     if (argc < 3) {
-        fprintf(stderr, "usage: snn_digits WEIGHTS (RECORDING.bs2 | --list LIST)\n");
+        fprintf(stderr, "usage: snn_digits WEIGHTS (RECORDING.bs2 [OUT.png] | --list LIST)\n");
         return 2;
     }
     float *w1 = read_weights(argv[1], "NMNISTFc1.txt", (size_t)N_HIDDEN * N_INPUT);
     float *w2 = read_weights(argv[1], "NMNISTFc2.txt", (size_t)N_OUTPUT * N_HIDDEN);
     if (w1 != NULL && w2 != NULL && create(&c, w1, w2) == NCE_OK) {
-        if (strcmp(argv[2], "--list") == 0 && argc == 4) {
+        if (strcmp(argv[2], "--list") == 0 && argc == 4)
             result = classify_list(&c, argv[3]);
-        } else {
-            const int digit = classify(&c, argv[2], count);
-            if (digit >= 0) {
-                raster(&c, count);
-                printf("digit %d\n", digit);
-                result = 0;
-            }
-        }
+        else
+            result = show(&c, argv[2], argc > 3 ? argv[3] : NULL);
     } else if (c.ctx != NULL) {
         fprintf(stderr, "%s\n", nce_context_error(c.ctx));
     }

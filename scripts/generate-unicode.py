@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write src/core/text/unicode_tables.c from the Unicode Character Database.
 
-Source: Debian 12's package unicode-data (15.0.0-1), files UnicodeData.txt, PropList.txt and Scripts.txt under
-/usr/share/unicode.  Run as: scripts/generate-unicode.py [UCD-FOLDER] > src/core/text/unicode_tables.c
+Source: Debian 12's package unicode-data (15.0.0-1), files UnicodeData.txt, PropList.txt, Scripts.txt and
+DerivedNormalizationProps.txt under /usr/share/unicode.  Run as: scripts/generate-unicode.py [UCD-FOLDER] > src/core/text/unicode_tables.c
 The output is committed, so the package is needed only to run this script again.
 """
 import re
@@ -64,7 +64,7 @@ def expand(text):
 
 
 def read():
-    mask, lower, canonical = [0] * N, {}, {}
+    mask, lower, canonical, ccc = [0] * N, {}, {}, {}
     first = None
     for r in rows('UnicodeData.txt'):
         cp = int(r[0], 16)
@@ -73,6 +73,8 @@ def read():
             continue
         for c in range(first if r[1].endswith(', Last>') else cp, cp + 1):
             mask[c] = BIT[CATEGORY[r[2]]] | (BIT['PC'] if r[2] == 'Pc' else 0)
+        if r[3] != '0':
+            ccc[cp] = int(r[3])
         if r[13]:
             lower[cp] = int(r[13], 16)
         if r[5] and not r[5].startswith('<'):
@@ -95,7 +97,20 @@ def read():
     def full(cp):
         return [y for x in canonical[cp] for y in full(x)] if cp in canonical else [cp]
 
-    return mask, lower, {cp: full(cp) for cp in canonical}
+    excluded = {c for r in rows('DerivedNormalizationProps.txt') if r[1] == 'Full_Composition_Exclusion' for c in code_range(r[0])}
+    careful = {c for r in rows('DerivedNormalizationProps.txt') if r[1] == 'NFC_QC' for c in code_range(r[0])} | set(ccc)
+    compose = sorted((*seq, cp) for cp, seq in canonical.items() if len(seq) == 2 and cp not in excluded)
+    return mask, lower, {cp: full(cp) for cp in canonical}, ccc, compose, careful
+
+
+def ranges(codes):
+    out = []
+    for c in sorted(codes):
+        if out and out[-1][1] == c - 1:
+            out[-1][1] = c
+        else:
+            out.append([c, c])
+    return out
 
 
 def emit(kind, name, values, per_line=16, form='{}'):
@@ -112,7 +127,7 @@ def main():
     readme = open(f'{UCD}/ReadMe.txt', encoding='utf-8').read()
     if not re.search(r'Version ' + re.escape(VERSION), readme):
         sys.exit(f'{UCD} is not Unicode {VERSION}')
-    mask, lower, nfd = read()
+    mask, lower, nfd, ccc, compose, careful = read()
     classes = sorted(set(mask))
     index = {m: i for i, m in enumerate(classes)}
     assert len(classes) <= 256
@@ -136,6 +151,14 @@ def main():
         pool += seq
     emit('nce_unicode_pair', 'nce_unicode_nfd', entries, 8, '{{0x{0[0]:x}, 0x{0[1]:x}}}')
     emit('uint32_t', 'nce_unicode_nfd_pool', pool, 12, '0x{:x}')
+    emit('nce_unicode_pair', 'nce_unicode_ccc', sorted(ccc.items()), 8, '{{0x{0[0]:x}, {0[1]}}}')
+    emit('nce_unicode_composition', 'nce_unicode_compositions', compose, 6, '{{0x{0[0]:x}, 0x{0[1]:x}, 0x{0[2]:x}}}')
+    emit('nce_unicode_pair', 'nce_unicode_careful', ranges(careful), 8, '{{0x{0[0]:x}, 0x{0[1]:x}}}')
+    blocks = [sum(1 << bit for bit in range(8) if any(c >> 8 == 8 * i + bit for c in careful)) for i in range(0x1100 // 8)]
+    emit('uint8_t', 'nce_unicode_careful_blocks', blocks, 32)
+    print(f'const size_t nce_unicode_n_ccc = {len(ccc)};')
+    print(f'const size_t nce_unicode_n_compositions = {len(compose)};')
+    print(f'const size_t nce_unicode_n_careful = {len(ranges(careful))};')
     print(f'const size_t nce_unicode_n_lower = {len(lower)};')
     print(f'const size_t nce_unicode_n_nfd = {len(entries)};')
 

@@ -52,9 +52,13 @@ typedef struct nce_context_options {
     uint32_t log_level;      /* nce_log_level; 0: NCE_LOG_WARNING */
     uint32_t n_threads;      /* threads a call may use; 0: one per core this process may run on; at most 1024 */
     uint32_t isa;            /* nce_isa */
-    uint32_t reserved;       /* 0 */
+    uint32_t meters;         /* 1: sessions measure energy where the machine has meters, see metrics.h; 0: they do not */
+    /* Where drivers, meters and kernels lie, if not in the usual places: "NAME=PATH,NAME=PATH"; NULL: all usual.  Borrowed
+     * until return.  The names are in docs/gpus.md ("cuda=/opt/x/libcuda.so.1,powercap=/host/sys/class/powercap"); no
+     * environment variable is read. */
+    const char *paths;
 } nce_context_options;
-#define NCE_CONTEXT_OPTIONS_INIT { sizeof(nce_context_options), { 0, 0, 0 }, 0, 0, 0, 0, 0, 0 }
+#define NCE_CONTEXT_OPTIONS_INIT { sizeof(nce_context_options), { 0, 0, 0 }, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Create a context.
  *

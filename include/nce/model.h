@@ -14,9 +14,12 @@ typedef struct nce_model_options {
     size_t struct_size;
     nce_progress_fn *progress; /* bytes of the file checked so far; may be NULL; false cancels the load */
     void *progress_user;
-    const char *device;        /* "cpu" (NULL: "cpu"); see nce_device_count */
+    const char *device;        /* "cpu" (NULL: "cpu"), "cuda:0"; see nce_device_count.  "cuda:0,cuda:1,cpu": consecutive layers
+                                * on each, with their keys and values; the last one has the end of the model */
     uint32_t no_mmap;          /* 1: read the file into memory instead of mapping it (see docs/gguf.md) */
-    uint32_t reserved;         /* 0 */
+    uint32_t gpu_layers;       /* layers on all devices but the last, in equal shares; more than the model has: all, and the
+                                * output too.  0: on each in turn as many as its free memory holds.  With one device, the CPU
+                                * is the last one */
 } nce_model_options;
 #define NCE_MODEL_OPTIONS_INIT { sizeof(nce_model_options), 0, 0, 0, 0, 0 }
 
@@ -55,7 +58,8 @@ NCE_API void nce_model_destroy(nce_model *model);
 /* ---- facts; any thread ---- */
 /* general.architecture, "llama".  Owned by the model.  Since 0.1. */
 NCE_API const char *nce_model_architecture(const nce_model *model);
-/* Number of architectures this library runs, and their names in alphabetical order; NULL beyond.  Since 0.1. */
+/* Number of architectures this library runs by itself, and their names in alphabetical order; NULL beyond.  A program can
+ * add its own: nce/architecture.h.  Since 0.1. */
 NCE_API size_t nce_architecture_count(void);
 NCE_API const char *nce_architecture_name(size_t i);
 NCE_API uint32_t nce_model_n_vocab(const nce_model *model);

@@ -80,14 +80,14 @@ NCE_API void nce_assigner_destroy(nce_assigner *assigner); /* NULL is allowed */
  *
  * Capacities are met exactly.  Memory limits make the problem NP-hard: the flow is solved without them and then
  * repaired, and the claim is BOUNDED if anything had to move.  A request that no node can finish in time is rejected at
- * once; its best predicted finish is in the result.  Among assignments of equal cost (in quanta) the one that keeps most
- * requests on their previous nodes is taken.
+ * once; its best predicted finish is in the result.  Among assignments of equal cost (in quanta) the one that keeps
+ * most requests on their previous nodes is taken.
  * Returns NCE_OK; NCE_ERR_INVALID naming the entry that is NaN, negative where it must not be, or beyond 2^36 quanta;
  *         NCE_ERR_NOMEM.  Deterministic.  Since 0.1. */
 NCE_API nce_status nce_assigner_solve(nce_assigner *assigner, const nce_assign_problem *problem, nce_assignment *out);
 
-/* Verify an OPTIMAL result against its problem, trusting nothing but the prices: with c = cost in quanta * tie_scale + (1
- * if the node is not the previous one), penalty for rejecting, prices p >= 0 of nodes (0 where a slot is free):
+/* Verify an OPTIMAL result against its problem, trusting nothing but the prices: with c = cost in quanta * tie_scale +
+ * (1 if the node is not the previous one), penalty for rejecting, prices p >= 0 of nodes (0 where a slot is free):
  * request_price <= c + p for every allowed pair and <= penalty, with equality where assigned.  Then the sum of request
  * prices less capacity * p is a lower bound, and it equals the cost.
  * Returns NCE_OK; NCE_ERR_INVALID naming what is wrong.  ctx receives the message.  Since 0.1. */

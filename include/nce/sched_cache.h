@@ -24,7 +24,8 @@ typedef struct nce_block_hasher_options {
     size_t struct_size;
     const uint8_t *secret;       /* 16 bytes, the same on all nodes of a cluster and not known outside: names can then
                                     not be forged.  NULL: zeros, for tests and single processes */
-    const void *model_digest;    /* what the cached values depend on: a digest of the weights, rope settings, adapters */
+    const void *model_digest;    /* what the cached values depend on: a digest of the weights, rope settings,
+                                    adapters */
     size_t model_digest_bytes;   /* 0..256 */
     const char *kv_type;         /* type of the cached values, "f16"; NULL: "f16" */
     uint32_t block_tokens;       /* 8..1024; 0: 64 */
@@ -33,7 +34,8 @@ typedef struct nce_block_hasher_options {
 #define NCE_BLOCK_HASHER_OPTIONS_INIT { sizeof(nce_block_hasher_options), 0, 0, 0, 0, 0, 0 }
 
 /* Create a hasher: SipHash-1-3 with 128-bit output (Aumasson and Bernstein, INDOCRYPT 2012) over the parent's name and
- * the tokens.  Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Immutable: any number of threads.  Since 0.1. */
+ * a like hash of the tokens.  Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Immutable: any number of threads.  Since
+ * 0.1. */
 NCE_API nce_status nce_block_hasher_create(nce_context *ctx, const nce_block_hasher_options *options,
                                            nce_block_hasher **out);
 NCE_API void nce_block_hasher_destroy(nce_block_hasher *hasher); /* NULL is allowed */
@@ -46,8 +48,8 @@ NCE_API uint32_t nce_block_hasher_tokens(const nce_block_hasher *hasher); /* tok
 NCE_API nce_status nce_block_hasher_root(const nce_block_hasher *hasher, const void *salt, size_t salt_bytes,
                                          nce_block_hash *out);
 
-/* Names of the full blocks in n_tokens tokens that follow parent (a root, or the last name given out: hash as the prompt
- * arrives, so that the decision later finds the names ready).
+/* Names of the full blocks in n_tokens tokens that follow parent (a root, or the last name given out: hash as the
+ * prompt arrives, so that the decision later finds the names ready).
  *
  * out  room for n_tokens / block_tokens names.   n_out  how many were written; the rest of the tokens is not looked at.
  * Returns NCE_OK; NCE_ERR_INVALID (NULL).  Any thread.  Since 0.1. */
@@ -169,8 +171,8 @@ NCE_API size_t nce_kv_cache_match(const nce_kv_cache *cache, const nce_block_has
 /* A sequence with these blocks came and went: count the leading blocks found, use and insert all of them, then evict
  * down to the budget.
  *
- * n_hit  may be NULL.   Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM (some blocks may be missing; the cache is sound).
- * Since 0.1. */
+ * n_hit  may be NULL.   Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM (some blocks may be missing; the cache is
+ * sound).  Since 0.1. */
 NCE_API nce_status nce_kv_cache_access(nce_kv_cache *cache, const nce_block_hash *blocks, size_t n, size_t *n_hit);
 
 /* The same, but the sequence stays: its blocks cannot be evicted until released as often as acquired.

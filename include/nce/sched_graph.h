@@ -175,8 +175,8 @@ typedef struct nce_certificate {
 } nce_certificate;
 #define NCE_CERTIFICATE_INIT { sizeof(nce_certificate), 0, 0, 0, 0, 0, 0, 0 }
 
-/* Create a router: the working memory of searches over one graph.  Several routers may search the same graph at the same
- * time on different threads as long as nobody changes it; one router serves one thread at a time.
+/* Create a router: the working memory of searches over one graph.  Several routers may search the same graph at the
+ * same time on different threads as long as nobody changes it; one router serves one thread at a time.
  *
  * Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Owned by the caller: nce_router_destroy before the graph.
  * Since 0.1. */

@@ -44,7 +44,8 @@ typedef struct nce_placer_options {
 #define NCE_PLACER_OPTIONS_INIT { sizeof(nce_placer_options), 0, 0, 0, 0, 0, 0, 0 }
 
 /* Create a placer over a directory, which is borrowed and must outlive it.
- * Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Threads: one call at a time per placer and its directory.  Since 0.1. */
+ * Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_NOMEM.  Threads: one call at a time per placer and its directory.  Since
+ * 0.1. */
 NCE_API nce_status nce_placer_create(nce_kv_directory *directory, nce_context *ctx, const nce_placer_options *options,
                                      nce_placer **out);
 NCE_API void nce_placer_destroy(nce_placer *placer); /* NULL is allowed */
@@ -76,7 +77,8 @@ typedef struct nce_placement {
     uint32_t fetch_from;     /* NCE_NO_NODE with 0 */
     uint32_t replicate_to;   /* node that should get a copy of the hot chain head, or NCE_NO_NODE */
     double queue_s, transfer_s, prefill_s;
-    double first_token_s;    /* predicted, on the caller's clock; when rejected by the deadline: the earliest possible */
+    double first_token_s;    /* predicted, on the caller's clock; when rejected by the deadline: the earliest
+                                possible */
     double cost;
 } nce_placement;
 #define NCE_PLACEMENT_INIT { sizeof(nce_placement), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -86,7 +88,8 @@ typedef struct nce_placement {
  * Fetch or recompute: blocks that another node holds are fetched only if round trip + bytes / bandwidth is less than
  * their prefill.  A prompt always recomputes at least its last token, which the engine sees to.
  * Returns NCE_OK (also for a rejection, which the result explains); NCE_ERR_INVALID; NCE_ERR_STATE (no nodes).
- * Nothing is booked: tell the placer with nce_placer_set_load, the directory with nce_kv_directory_publish.  Since 0.1. */
+ * Nothing is booked: tell the placer with nce_placer_set_load, the directory with nce_kv_directory_publish.  Since
+ * 0.1. */
 NCE_API nce_status nce_placer_place(nce_placer *placer, const nce_place_query *query, nce_placement *out);
 
 /* Seconds of prefill of blocks first..end-1 on such a node. */

@@ -128,8 +128,8 @@ typedef struct nce_sched_request {
 /* Submit a request: it is placed at once.
  *
  * job   its number; unchanged on failure.
- * Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_LIMIT (rejected: the message says why, and for a deadline when the first token
- *         was predicted); NCE_ERR_BUSY (max_waiting: try later, the back-pressure); NCE_ERR_STATE (no node);
+ * Returns NCE_OK; NCE_ERR_INVALID; NCE_ERR_LIMIT (rejected: the message says why, and for a deadline when the first
+ *         token was predicted); NCE_ERR_BUSY (max_waiting: try later, the back-pressure); NCE_ERR_STATE (no node);
  *         NCE_ERR_NOMEM.  Since 0.1. */
 NCE_API nce_status nce_scheduler_submit(nce_scheduler *scheduler, const nce_sched_request *request, uint64_t *job);
 /* Cancel a queued or running job; the embedder stops the work of a running one itself.  NCE_ERR_NOTFOUND; NCE_ERR_STATE
@@ -158,7 +158,8 @@ typedef struct nce_scheduler_stats {
     uint64_t input_tokens, output_tokens; /* of jobs done */
     double output_tokens_per_s;           /* over the time since creation */
     double ttft_p50_s, ttft_p95_s, ttft_p99_s, latency_mean_s; /* NaN while nothing is known */
-    double hit_rate, hit_rate_bound;      /* of blocks; the bound is what an unlimited cache would reach; NaN: unknown */
+    double hit_rate, hit_rate_bound;      /* of blocks; the bound is what an unlimited cache would reach; NaN:
+                                             unknown */
     double utilisation;                   /* mean share of slots busy */
     double load_variation;                /* of the nodes' busy time */
     double joules_per_token;              /* NaN without a meter */

@@ -24,15 +24,17 @@ typedef struct nce_session_options {
     uint32_t kv_type_k; /* nce_type of stored keys: F32, F16, BF16, Q8_0, Q4_0 ... */
     uint32_t kv_type_v;
     uint32_t kv_types_set; /* 1: the two above are meant; 0: both F16 */
+    uint32_t collect_importance; /* 1: keep what nce_session_importance_save writes (importance.h); a little slower */
     uint32_t dense_only; /* 1: products read all of a weight.  0: behind ReLU and ReLU^2 what meets a zero is left out where
                             that pays (ternary types; a copy of them is made, the bits of results are the same) */
+    uint32_t reserved;   /* 0 */
 } nce_session_options;
-#define NCE_SESSION_OPTIONS_INIT { sizeof(nce_session_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define NCE_SESSION_OPTIONS_INIT { sizeof(nce_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Create a session.  Memory for keys and values is taken page by page as sequences grow.
  *
- * Returns NCE_OK; NCE_ERR_INVALID (an option out of range); NCE_ERR_UNSUPPORTED (a KV type); NCE_ERR_NOMEM; *out is NULL
- * then.  The model must outlive the session.  Since 0.1. */
+ * Returns NCE_OK; NCE_ERR_INVALID (an option out of range); NCE_ERR_UNSUPPORTED (a KV type; a device that cannot
+ *         collect_importance); NCE_ERR_NOMEM; *out is NULL then.  The model must outlive the session.  Since 0.1. */
 NCE_API nce_status nce_session_create(nce_model *model, const nce_session_options *options, nce_session **out);
 NCE_API void nce_session_destroy(nce_session *session); /* NULL is allowed.  Since 0.1. */
 

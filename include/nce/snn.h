@@ -1,7 +1,7 @@
 /* Spiking neural networks: populations, synapses with delays, event-driven and clock-driven simulation.
  *
- * A network is built (populations, connections, inputs), sealed by nce_snn_build, then run in steps of dt.  Spikes travel
- * at least one step.  A run gives the same bits for any number of threads and for any split into calls.
+ * A network is built (populations, connections, inputs), sealed by nce_snn_build, then run in steps of dt.  Spikes
+ * travel at least one step.  A run gives the same bits for any number of threads and for any split into calls.
  *
  * UNITS: ms, mV, pA, pF, nS, GOhm (mV/pA), Hz; without physical units take r_m = 1.  Physical parameters have no hidden
  * defaults: 0 means 0, so begin with one of the _INIT macros.
@@ -61,15 +61,20 @@ typedef enum nce_snn_synapse {
     NCE_SNN_CONDUCTANCE = 3  /* exponential conductance (nS), tau_syn[receptor], e_rev[receptor]: LIF only */
 } nce_snn_synapse;
 
-typedef enum nce_snn_reset { NCE_SNN_RESET_TO = 0 /* v = v_reset */, NCE_SNN_RESET_SUBTRACT = 1 /* v -= v_th - v_reset */ } nce_snn_reset;
+typedef enum nce_snn_reset {
+    NCE_SNN_RESET_TO = 0,      /* v = v_reset */
+    NCE_SNN_RESET_SUBTRACT = 1 /* v -= v_th - v_reset */
+} nce_snn_reset;
 typedef enum nce_snn_method {
-    NCE_SNN_EXACT = 0, /* propagators of the linear equations (conductances: exact for a constant conductance in a step) */
+    NCE_SNN_EXACT = 0, /* propagators of the linear equations (conductances: exact for a constant conductance in a
+                          step) */
     NCE_SNN_EULER = 1  /* forward Euler, to match simulators that use it */
 } nce_snn_method;
 typedef enum nce_snn_drive {
     NCE_SNN_AUTO = 0,  /* event driven while that is cheaper, by the measured crossover; see nce_snn_statistics */
     NCE_SNN_CLOCK = 1, /* every neuron every step */
-    NCE_SNN_EVENT = 2  /* only blocks of 16 neurons that got input or may fire; LIF and LI with DELTA, HOLD or CURRENT */
+    NCE_SNN_EVENT = 2  /* only blocks of 16 neurons that got input or may fire; LIF and LI with DELTA, HOLD or
+                          CURRENT */
 } nce_snn_drive;
 
 enum { /* flags of a population */
@@ -106,7 +111,8 @@ typedef struct nce_snn_population_options {
     0, 0, 0, 30.0, 0, 0, 0, {0, 0}, {0, 0}, 0.02, 0.2, -65.0, 8.0, 0, 30.0, 0, 0, 0, 0, 0, -65.0 }
 /* Brette & Gerstner 2005, table 1: C = tau_m / r_m = 281 pF, g_l = 1 / r_m = 30 nS. */
 #define NCE_SNN_ADEX_INIT { sizeof(nce_snn_population_options), 0, NCE_SNN_ADEX, 1, 0, 0, 0, 0, 0, 0, \
-    281.0 / 30.0, 1.0 / 30.0, -70.6, -50.4, -70.6, 0, 0, {5.0, 10.0}, {0, 0}, 4.0, 80.5, 0, 0, 2.0, 20.0, 144.0, 0, 0, 0, 0, -70.6 }
+    281.0 / 30.0, 1.0 / 30.0, -70.6, -50.4, -70.6, 0, 0, {5.0, 10.0}, {0, 0}, 4.0, 80.5, 0, 0, 2.0, 20.0, 144.0, 0, 0, \
+    0, 0, -70.6 }
 /* decay 4096: no memory; threshold in the units of the scaled weights; spikes when v >= v_th. */
 #define NCE_SNN_LOIHI_INIT { sizeof(nce_snn_population_options), 0, NCE_SNN_LOIHI, 1, 0, 0, 0, 0, 0, 0, \
     0, 0, 0, 5120.0, 0, 0, 0, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0, 0, 1024.0, 128.0, 64.0, 0, 0 }
@@ -138,9 +144,11 @@ typedef enum nce_snn_param {
 /* Give every neuron of a population its own value.  values [n].  Parameters other than V, U, S1 and I_E make the
  * population's coefficients per neuron (clock driven; not with CONDUCTANCE, AdEx, Izhikevich, Loihi: UNSUPPORTED).
  * Only the ones marked "also while running" may be set after nce_snn_build.  Since 0.1. */
-NCE_API nce_status nce_snn_population_set(nce_snn *snn, uint32_t population, nce_snn_param param, const double *values, size_t n);
+NCE_API nce_status nce_snn_population_set(nce_snn *snn, uint32_t population, nce_snn_param param, const double *values,
+                                          size_t n);
 /* Read the same (V, U, S1: the state as of now).  Since 0.1. */
-NCE_API nce_status nce_snn_population_get(nce_snn *snn, uint32_t population, nce_snn_param param, double *values, size_t n);
+NCE_API nce_status nce_snn_population_get(nce_snn *snn, uint32_t population, nce_snn_param param, double *values,
+                                          size_t n);
 
 /* Number of populations; and the size and name of one (0 and NULL for an unknown id).  The name lives until
  * the next population is added.  Since 0.1. */
@@ -153,8 +161,8 @@ NCE_API nce_status nce_snn_population_find(nce_snn *snn, const char *name, uint3
 /* ---- synapses ---- */
 
 /* Pair-based STDP with all-to-all pairing of emission times [Morrison, Diesmann & Gerstner 2008], bounds and the weight
- * dependence of Guetig et al. 2003:  dw+ = a_plus w_max (1 - w/w_max)^mu x_pre,  dw- = -a_minus w_max (w/w_max)^mu x_post,
- * then w is clipped to [w_min, w_max].  mu 0: additive, 1: multiplicative. */
+ * dependence of Guetig et al. 2003:  dw+ = a_plus w_max (1 - w/w_max)^mu x_pre,  dw- = -a_minus w_max (w/w_max)^mu
+ * x_post, then w is clipped to [w_min, w_max].  mu 0: additive, 1: multiplicative. */
 typedef struct nce_snn_stdp {
     double tau_plus, tau_minus; /* ms > 0 */
     double a_plus, a_minus;     /* share of w_max */
@@ -204,16 +212,20 @@ NCE_API nce_status nce_snn_connect_random(nce_snn *snn, const nce_snn_connection
 NCE_API uint64_t nce_snn_n_synapses(nce_snn *snn);
 /* Synapses from one population to another after nce_snn_build, ordered by source: writes up to capacity entries of the
  * arrays that are not NULL, and the number that exist to *n.  delay in ms.  Since 0.1. */
-NCE_API nce_status nce_snn_synapses_read(nce_snn *snn, uint32_t pre, uint32_t post, size_t capacity, uint32_t *pre_index,
-                                         uint32_t *post_index, double *weight, double *delay, size_t *n);
+NCE_API nce_status nce_snn_synapses_read(nce_snn *snn, uint32_t pre, uint32_t post, size_t capacity,
+                                         uint32_t *pre_index, uint32_t *post_index, double *weight, double *delay,
+                                         size_t *n);
 
 /* ---- inputs ---- */
 
-/* Independent Poisson arrivals at every neuron of a population: rate_hz each, weight per arrival, on a receptor.  Since 0.1. */
-NCE_API nce_status nce_snn_poisson_add(nce_snn *snn, uint32_t population, uint32_t receptor, double rate_hz, double weight);
+/* Independent Poisson arrivals at every neuron of a population: rate_hz each, weight per arrival, on a receptor.  Since
+ * 0.1. */
+NCE_API nce_status nce_snn_poisson_add(nce_snn *snn, uint32_t population, uint32_t receptor, double rate_hz,
+                                       double weight);
 /* Spikes of a SOURCE population: neuron[n], time[n] in ms (>= 0; step = floor(time / dt + 1e-9)), any order.  Times
  * already past are refused.  May be called before and between runs.  Since 0.1. */
-NCE_API nce_status nce_snn_source_add(nce_snn *snn, uint32_t population, size_t n, const uint32_t *neuron, const double *time);
+NCE_API nce_status nce_snn_source_add(nce_snn *snn, uint32_t population, size_t n, const uint32_t *neuron,
+                                      const double *time);
 /* The same from a text file with a line "neuron time_ms" per spike; '#' begins a comment.  NCE_ERR_IO, NCE_ERR_FORMAT
  * (file, line, what).  Since 0.1. */
 NCE_API nce_status nce_snn_source_load(nce_snn *snn, uint32_t population, const char *path);
@@ -224,11 +236,12 @@ NCE_API nce_status nce_snn_source_clear(nce_snn *snn);
 /* ---- running ---- */
 
 /* Seal the network: order the synapses, compute the propagators, lay out the rings.  progress may be NULL.  On failure
- * the network can only be destroyed.  NCE_ERR_LIMIT: 2^32 ring cells (neurons x receptors x delay slots).  Since 0.1. */
+ * the network can only be destroyed.  NCE_ERR_LIMIT: 2^32 ring cells (neurons x receptors x delay slots).  Since
+ * 0.1. */
 NCE_API nce_status nce_snn_build(nce_snn *snn, nce_progress_fn *progress, void *user);
-/* Advance by n_steps.  progress (may be NULL) is called about every 100 ms with steps done of n_steps; NCE_ERR_CANCELLED
- * then leaves the network between two steps, ready to go on.  NCE_ERR_NOMEM: a recording could not grow; the steps done
- * stay done.  Since 0.1. */
+/* Advance by n_steps.  progress (may be NULL) is called about every 100 ms with steps done of n_steps;
+ * NCE_ERR_CANCELLED then leaves the network between two steps, ready to go on.  NCE_ERR_NOMEM: a recording could not
+ * grow; the steps done stay done.  Since 0.1. */
 NCE_API nce_status nce_snn_run(nce_snn *snn, uint64_t n_steps, nce_progress_fn *progress, void *user);
 /* Steps done since build or reset, and the length of one (ms).  Since 0.1. */
 NCE_API uint64_t nce_snn_step(nce_snn *snn);
@@ -239,18 +252,19 @@ NCE_API nce_status nce_snn_reset_state(nce_snn *snn);
 
 /* ---- recordings ---- */
 
-/* Spikes recorded for a population, oldest first, ordered by step, then neuron: writes up to capacity entries from entry
- * first on to the arrays that are not NULL.  time in ms since the population's onset: (step + 1) dt, the end of the step, or
- * the moment itself with PRECISE.  *n: entries that exist from first on.  Since 0.1. */
-NCE_API nce_status nce_snn_spikes_read(nce_snn *snn, uint32_t population, size_t first, size_t capacity, uint32_t *neuron,
-                                       double *time, size_t *n);
+/* Spikes recorded for a population, oldest first, ordered by step, then neuron: writes up to capacity entries from
+ * entry first on to the arrays that are not NULL.  time in ms since the population's onset: (step + 1) dt, the end of
+ * the step, or the moment itself with PRECISE.  *n: entries that exist from first on.  Since 0.1. */
+NCE_API nce_status nce_snn_spikes_read(nce_snn *snn, uint32_t population, size_t first, size_t capacity,
+                                       uint32_t *neuron, double *time, size_t *n);
 /* Forget recorded spikes of all populations.  Since 0.1. */
 NCE_API nce_status nce_snn_spikes_clear(nce_snn *snn);
 /* Record V, U or S1 of a neuron after every n-th step.  probe counts from 0.  Since 0.1. */
-NCE_API nce_status nce_snn_probe_add(nce_snn *snn, uint32_t population, uint32_t neuron, nce_snn_param what, uint32_t every,
-                                     uint32_t *probe);
+NCE_API nce_status nce_snn_probe_add(nce_snn *snn, uint32_t population, uint32_t neuron, nce_snn_param what,
+                                     uint32_t every, uint32_t *probe);
 /* Values of a probe, as nce_snn_spikes_read.  Since 0.1. */
-NCE_API nce_status nce_snn_probe_read(nce_snn *snn, uint32_t probe, size_t first, size_t capacity, double *values, size_t *n);
+NCE_API nce_status nce_snn_probe_read(nce_snn *snn, uint32_t probe, size_t first, size_t capacity, double *values,
+                                      size_t *n);
 
 /* ---- statistics ---- */
 
@@ -261,10 +275,13 @@ typedef struct nce_snn_statistics {
     uint64_t synaptic_events;   /* deliveries */
     uint64_t neuron_updates;    /* made: 16 for each block of an event-driven population */
     uint64_t updates_skipped;   /* neuron-steps that needed none */
-    uint64_t events_submitted, events_applied, events_dropped /* queue full */, events_late /* applied after their time */;
+    uint64_t events_submitted, events_applied;
+    uint64_t events_dropped;    /* queue full */
+    uint64_t events_late;       /* applied after their time */
     double slot_sparsity;       /* share of neuron-steps without a spike: what bit-slot hardware counts */
     double silent_share;        /* share of neurons that never fired since reset */
-    double skippable_share;     /* mean share of neurons silent in a window of 100 steps: weight columns a CPU can skip */
+    double skippable_share;     /* mean share of neurons silent in a window of 100 steps: weight columns a CPU can
+                                   skip */
     double mean_rate_hz;
     uint64_t state_bytes;       /* of neurons, rings and synapses */
 } nce_snn_statistics;
@@ -292,12 +309,18 @@ NCE_API nce_status nce_snn_energy_estimate(nce_snn *snn, nce_snn_energy *io);
 
 typedef enum nce_snn_encoding { /* of the amplitude of an event for a SOURCE neuron; others take it as mV on v */
     NCE_SNN_ENCODE_DIRECT = 0,   /* one spike, whatever the amplitude */
-    NCE_SNN_ENCODE_RATE = 1,     /* spikes at each step of the processing interval with probability amplitude / scale_mv */
-    NCE_SNN_ENCODE_TEMPORAL = 2, /* one spike after (1 - amplitude / scale_mv) of the processing interval; none for <= 0 */
-    NCE_SNN_ENCODE_DELTA = 3     /* one spike when the amplitude differs by scale_mv or more from that of the last spike */
+    NCE_SNN_ENCODE_RATE = 1,     /* spikes at each step of the processing interval with probability amplitude /
+                                    scale_mv */
+    NCE_SNN_ENCODE_TEMPORAL = 2, /* one spike after (1 - amplitude / scale_mv) of the processing interval; none for <=
+                                    0 */
+    NCE_SNN_ENCODE_DELTA = 3     /* one spike when the amplitude differs by scale_mv or more from that of the last
+                                    spike */
 } nce_snn_encoding;
 
-enum { NCE_SNN_FREE_RUN = 1 /* do not wait for the wall clock */ };
+enum { /* flags of the control options */
+    NCE_SNN_FREE_RUN = 1,   /* do not wait for the wall clock */
+    NCE_SNN_WOULD_BLOCK = 2 /* a full queue: the caller keeps the event and tries again; not counted as dropped */
+};
 
 typedef struct nce_snn_control_options {
     size_t struct_size;
@@ -317,10 +340,12 @@ NCE_API nce_status nce_snn_configure(nce_snn *snn, const nce_snn_control_options
 NCE_API nce_status nce_snn_start(nce_snn *snn);
 NCE_API nce_status nce_snn_stop(nce_snn *snn);
 /* Submit an event: at time_us of model time (since reset; a time already past: as soon as possible), amplitude in mV.
- * A full queue is NCE_ERR_BUSY, counted in events_dropped; nothing was queued, so the caller may try again.  Never
- * waits, never allocates.  Events of one step act in the order of neuron, then amplitude, however they were submitted.
+ * A full queue is NCE_ERR_BUSY and nothing was queued: a drop, counted in events_dropped, or with NCE_SNN_WOULD_BLOCK
+ * the caller's to try again, not counted.  Never waits, never allocates.  Events of one step act in the order of
+ * neuron, then amplitude (by its bits: negative ones last), however they were submitted.
  * Since 0.1. */
-NCE_API nce_status nce_snn_submit(nce_snn *snn, uint32_t population, uint32_t neuron, uint64_t time_us, float amplitude_mv);
+NCE_API nce_status nce_snn_submit(nce_snn *snn, uint32_t population, uint32_t neuron, uint64_t time_us,
+                                  float amplitude_mv);
 
 typedef struct nce_snn_neuron {
     size_t struct_size;  /* in */
@@ -336,9 +361,10 @@ NCE_API nce_status nce_snn_neuron_read(nce_snn *snn, uint32_t population, uint32
 
 /* ---- files ---- */
 
-/* Write a built network with its state to one file (little-endian, versioned, checksummed; docs/snn.md), or read one: it
- * continues bit for bit as the saved one would.  Recordings, probes and queued events are not kept.  options of load: dt,
- * precision and seed come from the file (0 there).  NCE_ERR_IO; NCE_ERR_FORMAT names file, field and value.  Since 0.1. */
+/* Write a built network with its state to one file (little-endian, versioned, checksummed; docs/snn.md), or read one:
+ * it continues bit for bit as the saved one would.  Recordings, probes and queued events are not kept.  options of
+ * load: dt, precision and seed come from the file (0 there).  NCE_ERR_IO; NCE_ERR_FORMAT names file, field and value.
+ * Since 0.1. */
 NCE_API nce_status nce_snn_save(nce_snn *snn, const char *path);
 NCE_API nce_status nce_snn_load(nce_context *ctx, const char *path, const nce_snn_options *options, nce_snn **out);
 /* The same from memory, borrowed until return; name is for messages.  Since 0.1. */
@@ -350,9 +376,10 @@ NCE_API nce_status nce_snn_load_memory(nce_context *ctx, const char *name, const
 /* Propagators of a LIF neuron with one exponential current over a step h (ms): P11 of the current, P22 of v, P21 from
  * current (pA) to v (mV), P20 from constant current; c_m in pF.  Accurate also for tau_syn near tau_m.
  * [Rotter & Diesmann 1999, doi 10.1007/s004220050570]  Since 0.1. */
-NCE_API nce_status nce_snn_propagators(double tau_m, double tau_syn, double c_m, double h, double p[4] /* P11 P22 P21 P20 */);
-/* Firing rate (Hz) of a LIF neuron under constant drive: drive = e_l + r_m i - v_reset, threshold = v_th - v_reset (mV);
- * 0 below threshold.  Since 0.1. */
+NCE_API nce_status nce_snn_propagators(double tau_m, double tau_syn, double c_m, double h,
+                                       double p[4] /* P11 P22 P21 P20 */);
+/* Firing rate (Hz) of a LIF neuron under constant drive: drive = e_l + r_m i - v_reset, threshold = v_th - v_reset
+ * (mV); 0 below threshold.  Since 0.1. */
 NCE_API double nce_snn_lif_rate(double tau_m, double t_ref, double drive, double threshold);
 
 #ifdef __cplusplus

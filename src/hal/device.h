@@ -15,9 +15,12 @@ struct nce_program;
 struct nce_step;
 
 typedef struct nce_device_caps {
-    uint64_t memory_bytes;    /* of the device; 0: unknown */
+    uint64_t memory_bytes;    /* of the device; 0: unknown, or the host's */
+    uint64_t memory_free;     /* of it, kept up to date by the device with what it takes */
     bool host_memory;         /* addresses are host addresses: imports cost nothing */
     bool exact;               /* obeys the arithmetic contract */
+    bool observes;            /* fills nce_op.seen */
+    char meters[256];         /* what it draws power from: "cpu,cuda@0000:41:00.0", see meters/meters.h */
 } nce_device_caps;
 
 struct nce_buffer {
@@ -51,6 +54,11 @@ typedef struct nce_device_ops {
     size_t (*exec_bytes)(const nce_exec *e);
     /* Activations met by products that may leave out zeros, and zeros among them, since creation; NULL: none leaves out any. */
     void (*exec_sparsity)(const nce_exec *e, uint64_t *columns, uint64_t *zero);
+    /* Memory for keys and values of this program; NULL: buffer_create.  The other buffer functions work on it. */
+    nce_status (*page_create)(nce_exec *e, size_t bytes, nce_buffer **out);
+    /* Rows of a slot, out after wait and in before submit: how a step goes on on another device. */
+    nce_status (*exec_read)(nce_exec *e, uint32_t slot, size_t n_rows, float *host);
+    nce_status (*exec_write)(nce_exec *e, uint32_t slot, size_t n_rows, const float *host);
     /* Start a step; its arguments stay valid until wait returns.  wait gives the step's own status. */
     nce_status (*submit)(nce_exec *e, const struct nce_step *step, nce_event **out);
     nce_status (*wait)(nce_event *event);
@@ -67,13 +75,16 @@ typedef struct nce_device_driver {
     const char *name; /* "cpu", the part of a device name before ':' */
     const char *description;
     nce_status (*create)(nce_context *ctx, const char *argument, nce_device **out); /* argument: after ':', or "" */
+    const struct nce_gpu_vendor *vendor; /* whose devices are counted and opened to list them; NULL: there is one */
 } nce_device_driver;
 
 const nce_device_driver *nce_device_driver_at(size_t i); /* NULL beyond the last */
-nce_status nce_device_create(nce_context *ctx, const char *name, nce_device **out);
+/* names: one device, or several with commas in between: layers of a model on each (split/).  gpu_layers: layers on all but
+ * the last, 0: as many as fit; with a single device the CPU is the last. */
+nce_status nce_device_create(nce_context *ctx, const char *names, uint32_t gpu_layers, nce_device **out);
 void nce_device_destroy(nce_device *d); /* NULL is allowed */
 
-extern const nce_device_driver nce_cpu_driver, nce_photonic_driver;
+extern const nce_device_driver nce_cpu_driver, nce_cuda_driver, nce_hip_driver, nce_oneapi_driver, nce_opencl_driver, nce_photonic_driver;
 
 static inline void nce_buffer_destroy(nce_buffer *b)
 {

@@ -21,7 +21,7 @@ typedef struct nce_view {
     uint32_t column;
 } nce_view;
 
-/* A weight matrix in device memory: rows of one type.  Experts: n_experts matrices one after the other. */
+/* A weight matrix in device memory: rows of one type.  Experts and heads: n_experts matrices one after the other. */
 typedef struct nce_weight {
     const nce_type_info *type;
     nce_buffer *buffer;
@@ -49,6 +49,8 @@ typedef enum nce_op_kind {
     NCE_OP_SELECT,    /* keep the rows whose logits are wanted: out (a slot of the head) = rows of in */
     NCE_OP_ROUTE,     /* choose experts from router logits */
     NCE_OP_EXPERTS,   /* the chosen experts' feed-forward: out = combination, ascending expert order */
+    NCE_OP_COPY,      /* out = in, in n_groups parts of width columns that lie in_stride and out_stride columns apart */
+    NCE_OP_MATMUL_HEADS, /* matrix[0] holds n_groups matrices: part g of out = matrix g times part g of in */
     NCE_OP_KINDS
 } nce_op_kind;
 
@@ -78,13 +80,21 @@ typedef struct nce_op_route {
     const float *bias; /* added for choosing only (deepseek), [n_experts] or NULL */
 } nce_op_route;
 
+/* What the inputs of products were like, for importance matrices: sums of squares of every column and numbers of rows, for
+ * each expert or head.  The device adds to them, rows ascending, so the sums do not depend on threads or batches. */
+typedef struct nce_seen {
+    double *sum2;   /* [sets][k]; NULL: nobody wants to know */
+    uint64_t *rows; /* [sets] */
+} nce_seen;
+
 typedef struct nce_op {
     nce_op_kind kind;
     uint32_t layer;
     bool head;            /* rows are the selected ones (SELECT itself and what follows it) */
     nce_view in, in2, out;
     uint32_t width;       /* columns of in (of one part for NORM) */
-    uint32_t n_groups;    /* NORM: parts; ROPE: heads */
+    uint32_t n_groups;    /* NORM, COPY, MATMUL_HEADS: parts; ROPE: heads */
+    uint32_t in_stride, out_stride; /* COPY, MATMUL_HEADS: columns from one part to the next; 0: the same part again */
     float scale, eps;     /* EMBED SCALE SOFTCAP (cap), NORM */
     const float *weight, *bias; /* NORM: vectors; group_weights: [n_groups][width] */
     bool group_weights;
@@ -100,6 +110,8 @@ typedef struct nce_op {
     size_t k_offset, v_offset;    /* of this layer in a page */
     nce_op_route route;
     nce_op_experts experts;
+    nce_seen seen;      /* MATMUL, MATMUL_HEADS, EXPERTS: in */
+    nce_seen seen_down; /* EXPERTS: what down is multiplied by */
 } nce_op;
 
 typedef struct nce_program {

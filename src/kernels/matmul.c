@@ -161,6 +161,16 @@ static void product_ref(const nce_type_info *type, const void *w, size_t row_byt
     }
 }
 
+#if NCE_HAVE_AVX2 || NCE_HAVE_NEON
+/* What all variants that work through panels share. */
+static void set_panels(nce_matmul_ops *ops)
+{
+    ops->act_bytes = nce_act_bytes;
+    ops->scratch_bytes = 2 * NCE_PANEL_BYTES; /* a panel and a padded segment of the file */
+    ops->row_granule = NCE_PANEL_ROWS;
+}
+#endif
+
 void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu)
 {
     ops->act_bytes = act_bytes_ref;
@@ -168,13 +178,21 @@ void nce_matmul_ops_init(nce_matmul_ops *ops, uint32_t cpu)
     ops->product = product_ref;
     ops->scratch_bytes = NCE_SEGMENT / 32 * sizeof(nce_plain_block);
     ops->row_granule = 1;
+#if NCE_HAVE_NEON
+    if (cpu & NCE_CPU_NEON) {
+        set_panels(ops);
+        ops->pack = nce_act_pack_neon;
+        ops->product = nce_product_neon;
+    }
+#endif
+#if NCE_HAVE_I8MM
+    if (cpu & NCE_CPU_I8MM) ops->product = nce_product_i8mm; /* implies NEON */
+#endif
 #if NCE_HAVE_AVX2
     if (cpu & NCE_CPU_AVX2) {
-        ops->act_bytes = nce_act_bytes;
+        set_panels(ops);
         ops->pack = nce_act_pack_avx2;
         ops->product = nce_product_avx2;
-        ops->scratch_bytes = 2 * NCE_PANEL_BYTES; /* a panel and a padded segment of the file */
-        ops->row_granule = NCE_PANEL_ROWS;
     }
 #endif
 #if NCE_HAVE_AVX512

@@ -131,13 +131,13 @@ void nce_panel_expand_any(const nce_type_info *type, const uint8_t *w, size_t ro
 /* Rows past n_rows are zero bytes in a copy of one segment (bytes of each row), so that a panel always has 16. */
 const uint8_t *nce_pad_rows(uint8_t *dst, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t bytes);
 
-/* ---- The variants (x86/), as in matmul.h. */
+/* ---- The variants (x86/, arm/), as in matmul.h. */
 typedef void nce_act_pack_fn(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts);
 typedef void nce_product_fn(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
                             float *y, size_t ld_y, void *scratch);
 enum { NCE_AMX_SCRATCH = 2 * NCE_PANEL_BYTES + 96 * 1024 };
 size_t nce_act_bytes_amx(uint32_t block, size_t n_cols, size_t k);
-nce_act_pack_fn nce_act_pack_avx2, nce_act_pack_avx512, nce_act_pack_amx;
-nce_product_fn nce_product_avx2, nce_product_avx512, nce_product_amx;
+nce_act_pack_fn nce_act_pack_avx2, nce_act_pack_avx512, nce_act_pack_amx, nce_act_pack_neon;
+nce_product_fn nce_product_avx2, nce_product_avx512, nce_product_amx, nce_product_neon, nce_product_i8mm;
 
 #endif

@@ -35,8 +35,8 @@ enum {
 };
 
 /* Arguments of a population: all arrays begin at its first neuron; one struct for each precision.
- * touched: a byte for each line of the ring (one slot, block and receptor), [slot][block][receptor], not 0 where an input
- * waits; lines without are not read.  In a network that lives in L2 that is a quarter of the traffic. */
+ * touched: a byte for each line of the ring (one slot, block and receptor), [slot][block][receptor]: 1 where an input
+ * waits, else 0; lines without are not read.  In a network that lives in L2 that is a quarter of the traffic. */
 #define NCE_SNN_LIF_ARGS(real)                                                                                         \
     {                                                                                                                  \
         real *v, *s0, *s1; /* s: currents (pA) or conductances (nS) */                                                 \
@@ -59,11 +59,13 @@ typedef struct nce_snn_lif_f32 NCE_SNN_LIF_ARGS(float) nce_snn_lif_f32;
 typedef struct nce_snn_lif_f64 NCE_SNN_LIF_ARGS(double) nce_snn_lif_f64;
 
 /* Step the blocks listed (list NULL: first .. first + n - 1), take and clear their inputs of the slot (slot*16 in
- * elements), append the ids of the neurons that fired, ascending in a block.  Returns how many fired. */
+ * elements), append the ids of the neurons that fired, in the order of the blocks.  down, only without a list: go through
+ * the blocks backwards.  The answer is the same; a population a little larger than L1 keeps a part of it there when the
+ * sweeps alternate.  Returns how many fired. */
 typedef size_t nce_snn_lif_f32_fn(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first,
-                                  uint32_t n, uint32_t *fired);
+                                  uint32_t n, bool down, uint32_t *fired);
 typedef size_t nce_snn_lif_f64_fn(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first,
-                                  uint32_t n, uint32_t *fired);
+                                  uint32_t n, bool down, uint32_t *fired);
 typedef struct nce_snn_ops {
     nce_snn_lif_f32_fn *lif_f32;
     nce_snn_lif_f64_fn *lif_f64;

@@ -37,10 +37,9 @@ static inline double scale_f64(double p, double t)
 #define BLEND(m, no, yes) ((m) ? (yes) : (no))
 #define RVEC uint16_t
 #define RLOAD(p) (*(p))
-#define RSTORE(p, r) (*(p) = (uint16_t)(r))
-#define RSET1(n) (n)
+#define RSTORE(p, old, r) (*(p) = (uint16_t)(r))
 #define RBUSY(r) ((r) != 0)
-#define RSTEP(r, fired, n) ((fired) ? (n) : (r) > 0 ? (r)-1 : 0)
+#define RDOWN(r) ((uint16_t)((r) > 0 ? (r)-1 : 0))
 #define BITS(m) ((unsigned)(m))
 
 #define REAL float
@@ -68,15 +67,15 @@ static inline double scale_f64(double p, double t)
 #include "src/kernels/snn_lif_body.h"
 
 static size_t lif_f32_ref(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                          uint32_t *fired)
+                          bool down, uint32_t *fired)
 {
-    return step_f32(a, slot, list, first, n, fired);
+    return step_f32(a, slot, list, first, n, down, fired);
 }
 
 static size_t lif_f64_ref(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                          uint32_t *fired)
+                          bool down, uint32_t *fired)
 {
-    return step_f64(a, slot, list, first, n, fired);
+    return step_f64(a, slot, list, first, n, down, fired);
 }
 
 void nce_snn_ops_init(nce_snn_ops *ops, uint32_t cpu)

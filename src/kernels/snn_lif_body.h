@@ -1,7 +1,7 @@
 /* The formulas of the LIF update, written once over a small set of vector operations that each variant defines before
  * including this file (the reference defines them for one lane):
  *   REAL ARGS NAME  VEC WIDTH  LOAD STORE SET1 ADD SUB MUL DIV MAX  MASK GT BLEND(m, no, yes) BITS
- *   RVEC RLOAD RSTORE RSET1 RBUSY(r) RSTEP(r, fired, n): refractory counters, 16 bits each
+ *   RVEC RLOAD RSTORE RBUSY(r) RDOWN(r): refractory counters, 16 bits each
  *   SCALE(p, t): p times 2 to the integer in the low bits of t;  ROUND_TO_INT X_MAX TAYLOR_DEGREE: of the precision
  * The order of a step is that of exact integration on a grid (Rotter and Diesmann 1999): v uses the currents of the
  * step's beginning, the currents decay, then the arrivals of the step are added (current_first: the other way round).
@@ -37,8 +37,10 @@ static inline __attribute__((always_inline)) VEC NAME(expneg)(VEC x)
 
 #define COEF(k) (each ? LOAD(a->each[k] + i) : SET1(a->coef[k]))
 
+/* One vector of neurons.  Who fired is the caller's to reset: spikes are rare, so the reset is no part of the vector code. */
 static inline __attribute__((always_inline)) unsigned NAME(lanes)(const ARGS *a, size_t i, REAL *in0, REAL *in1,
-                                                                  const nce_snn_lif_kind kind, const bool each)
+                                                                  const nce_snn_lif_kind kind, const bool each,
+                                                                  const bool current_first)
 {
     const VEC zero = SET1(0);
     const RVEC ref = RLOAD(a->ref + i);
@@ -51,7 +53,7 @@ static inline __attribute__((always_inline)) unsigned NAME(lanes)(const ARGS *a,
     } else {
         VEC d0 = ADD(MUL(s0, COEF(NCE_SNN_COEF_P11_0)), LOAD(in0)), d1 = zero;
         if (kind != NCE_SNN_LIF_EXP1) d1 = ADD(MUL(s1, COEF(NCE_SNN_COEF_P11_1)), LOAD(in1));
-        const VEC u0 = a->current_first ? d0 : s0, u1 = a->current_first ? d1 : s1;
+        const VEC u0 = current_first ? d0 : s0, u1 = current_first ? d1 : s1;
         if (kind == NCE_SNN_LIF_COND) {
             const VEC total = ADD(ADD(SET1(a->g_leak), u0), u1);
             const VEC drive = ADD(ADD(SET1(a->g_rest), MUL(u0, SET1(a->e_rev0))), MUL(u1, SET1(a->e_rev1)));
@@ -69,82 +71,97 @@ static inline __attribute__((always_inline)) unsigned NAME(lanes)(const ARGS *a,
     }
     STORE(in0, zero);
     v = BLEND(RBUSY(ref), next, v);
-    const VEC v_th = COEF(NCE_SNN_COEF_VTH), v_reset = COEF(NCE_SNN_COEF_VRESET);
-    const MASK fired = GT(v, v_th);
-    STORE(a->v + i, BLEND(fired, v, a->subtract ? SUB(v, SUB(v_th, v_reset)) : v_reset));
-    RSTORE(a->ref + i, RSTEP(ref, fired, each ? RLOAD(a->n_ref_each + i) : RSET1(a->n_ref)));
-    return BITS(fired);
+    STORE(a->v + i, v);
+    RSTORE(a->ref + i, ref, RDOWN(ref));
+    return BITS(GT(v, COEF(NCE_SNN_COEF_VTH)));
 }
 
-/* Where the inputs of up to CHUNK blocks lie; lines without any are replaced by idle, which never leaves L1.  A
- * conditional move, because which lines wait cannot be predicted.  Marks are taken away. */
-static inline __attribute__((always_inline)) void NAME(find_inputs)(const ARGS *a, size_t slot, const uint32_t *list,
-                                                                    uint32_t first, uint32_t n, REAL *idle,
-                                                                    const bool two, REAL **in0, REAL **in1)
+/* Reset the neurons of a block that fired and append their ids, in the direction of the sweep; lanes beyond the
+ * population are reset only. */
+static inline size_t NAME(reset)(const ARGS *a, uint32_t block, unsigned bits, const bool each, bool down,
+                                 uint32_t *fired)
 {
-    REAL *ring = a->ring + slot;
-    uint8_t *touched = a->touched != NULL ? a->touched + slot / NCE_SNN_LANES * a->touched_slot : NULL;
-    const size_t stride = a->block_stride, plane = a->plane, step = a->n_receptors;
-    for (uint32_t k = 0; k < n; k++) {
-        const uint32_t block = list != NULL ? list[k] : first + k;
-        in0[k] = ring + block * stride;
-        if (two) in1[k] = in0[k] + plane;
-        if (touched == NULL) continue;
-        uint8_t *mark = touched + block * step;
-        in0[k] = mark[0] ? in0[k] : idle;
-        mark[0] = 0;
-        if (!two) continue;
-        in1[k] = mark[1] ? in1[k] : idle;
-        mark[1] = 0;
-    }
-}
-
-static inline __attribute__((always_inline)) size_t NAME(blocks)(const ARGS *given, size_t slot, const uint32_t *list,
-                                                                 uint32_t first, uint32_t n, uint32_t *fired,
-                                                                 const nce_snn_lif_kind kind, const bool each)
-{
-    enum { CHUNK = 64 };
-    const ARGS copy = *given, *a = &copy; /* nothing stored can alias it: coefficients stay in registers */
-    _Alignas(64) REAL idle[NCE_SNN_LANES] = {0};
-    REAL *in0[CHUNK], *in1[CHUNK];
+    const unsigned real = block == a->last_block ? a->last_mask : (1u << NCE_SNN_LANES) - 1;
     size_t count = 0;
-    for (uint32_t from = 0; from < n; from += CHUNK) {
-        const uint32_t many = n - from < CHUNK ? n - from : CHUNK;
-        const uint32_t *some = list != NULL ? list + from : NULL;
-        const bool two = kind == NCE_SNN_LIF_EXP2 || kind == NCE_SNN_LIF_COND;
-        NAME(find_inputs)(a, slot, some, first + from, many, idle, two, in0, in1);
-        for (uint32_t k = 0; k < many; k++) {
-            const uint32_t block = some != NULL ? some[k] : first + from + k;
-            const size_t i = (size_t)block * NCE_SNN_LANES;
-            unsigned bits = 0;
-            for (unsigned j = 0; j < NCE_SNN_LANES; j += WIDTH)
-                bits |= NAME(lanes)(a, i + j, in0[k] + j, two ? in1[k] + j : NULL, kind, each) << j;
-            if (__builtin_expect(bits == 0, 1)) continue;
-            if (block == a->last_block) bits &= a->last_mask;
-            for (; bits != 0; bits &= bits - 1)
-                fired[count++] = a->first_id + (uint32_t)i + (uint32_t)__builtin_ctz(bits);
-        }
+    while (bits != 0) {
+        const unsigned lane = (unsigned)(down ? 31 - __builtin_clz(bits) : __builtin_ctz(bits));
+        const size_t i = (size_t)block * NCE_SNN_LANES + lane;
+        const REAL v_th = each ? a->each[NCE_SNN_COEF_VTH][i] : a->coef[NCE_SNN_COEF_VTH];
+        const REAL v_reset = each ? a->each[NCE_SNN_COEF_VRESET][i] : a->coef[NCE_SNN_COEF_VRESET];
+        a->v[i] = a->subtract ? a->v[i] - (v_th - v_reset) : v_reset;
+        a->ref[i] = each ? a->n_ref_each[i] : a->n_ref;
+        if (real >> lane & 1) fired[count++] = a->first_id + (uint32_t)i;
+        bits &= ~(1u << lane);
     }
     return count;
 }
 
-static inline size_t NAME(step)(const ARGS *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
+/* An input line, or idle, which never leaves L1, if nothing waits in it; the mark is taken away.  By arithmetic, because
+ * which lines wait cannot be predicted and compilers make branches of conditional moves. */
+static inline __attribute__((always_inline)) REAL *NAME(take_line)(REAL *line, uint8_t *mark, REAL *idle)
+{
+    const uintptr_t waits = (uintptr_t)0 - *mark;
+    *mark = 0;
+    return (REAL *)(((uintptr_t)line & waits) | ((uintptr_t)idle & ~waits));
+}
+
+static inline __attribute__((always_inline)) size_t NAME(blocks)(const ARGS *given, size_t slot, const uint32_t *list,
+                                                                 uint32_t first, uint32_t n, bool down, uint32_t *fired,
+                                                                 const nce_snn_lif_kind kind, const bool each,
+                                                                 const bool marks, const bool current_first)
+{
+    const ARGS copy = *given, *const a = &copy; /* nothing stored can alias it: coefficients stay in registers */
+    const bool two = kind == NCE_SNN_LIF_EXP2 || kind == NCE_SNN_LIF_COND;
+    const size_t lines = two ? 2 : a->n_receptors;
+    _Alignas(64) REAL idle[NCE_SNN_LANES] = {0};
+    REAL *const ring = a->ring + slot;
+    uint8_t *const touched = marks ? a->touched + slot / NCE_SNN_LANES * a->touched_slot : NULL;
+    size_t count = 0;
+    uint32_t next = down ? first + n - 1 : first;
+    for (uint32_t k = 0; k < n; k++, next += down ? UINT32_MAX : 1) {
+        const uint32_t block = list != NULL ? list[k] : next;
+        REAL *in0 = ring + block * a->block_stride, *in1 = in0 + a->plane;
+        if (marks) {
+            in0 = NAME(take_line)(in0, touched + block * lines, idle);
+            if (two) in1 = NAME(take_line)(in1, touched + block * lines + 1, idle);
+        }
+        unsigned bits = 0;
+        for (unsigned j = 0; j < NCE_SNN_LANES; j += WIDTH)
+            bits |= NAME(lanes)(a, (size_t)block * NCE_SNN_LANES + j, in0 + j, in1 + j, kind, each, current_first) << j;
+        if (__builtin_expect(bits != 0, 0)) count += NAME(reset)(a, block, bits, each, down, fired + count);
+    }
+    for (size_t i = 0; down && i < count / 2; i++) {
+        const uint32_t id = fired[i];
+        fired[i] = fired[count - 1 - i];
+        fired[count - 1 - i] = id;
+    }
+    return count;
+}
+
+/* An instance for each combination that the inner loop would have to ask for; those with coefficients for each neuron
+ * have other costs and ask about the order. */
+#define BLOCKS(kind, each, marks, current_first)                                                                       \
+    NAME(blocks)(a, slot, list, first, n, down, fired, kind, each, marks, current_first)
+#define WITH(kind, marks)                                                                                              \
+    (a->each_set        ? BLOCKS(kind, true, marks, a->current_first)                                                  \
+     : a->current_first ? BLOCKS(kind, false, marks, true)                                                             \
+                        : BLOCKS(kind, false, marks, false))
+#define CASE(kind)                                                                                                     \
+    case kind:                                                                                                         \
+        return a->touched != NULL ? WITH(kind, true) : WITH(kind, false)
+
+static inline size_t NAME(step)(const ARGS *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n, bool down,
                                 uint32_t *fired)
 {
     switch (a->kind) {
-    case NCE_SNN_LIF_DELTA:
-        return a->each_set ? NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_DELTA, true)
-                           : NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_DELTA, false);
-    case NCE_SNN_LIF_EXP1:
-        return a->each_set ? NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_EXP1, true)
-                           : NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_EXP1, false);
-    case NCE_SNN_LIF_EXP2:
-        return a->each_set ? NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_EXP2, true)
-                           : NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_EXP2, false);
-    case NCE_SNN_LIF_COND:
-        return a->each_set ? NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_COND, true)
-                           : NAME(blocks)(a, slot, list, first, n, fired, NCE_SNN_LIF_COND, false);
+        CASE(NCE_SNN_LIF_DELTA);
+        CASE(NCE_SNN_LIF_EXP1);
+        CASE(NCE_SNN_LIF_EXP2);
+        CASE(NCE_SNN_LIF_COND);
     }
     return 0;
 }
+#undef CASE
+#undef WITH
+#undef BLOCKS
 #undef COEF

@@ -19,9 +19,8 @@
 #undef RVEC
 #undef RLOAD
 #undef RSTORE
-#undef RSET1
 #undef RBUSY
-#undef RSTEP
+#undef RDOWN
 #undef SCALE
 #undef ROUND_TO_INT
 #undef X_MAX

@@ -45,6 +45,8 @@ static float half_grid(float x)
 
 static float gelu(float given)
 {
+    if (given >= NCE_GELU_LINEAR) return given;
+    if (given <= -NCE_GELU_LINEAR) return 0.0f;
     const float x = half_grid(given), cubic = x * fmaf(NCE_GELU_CUBIC * x, x, 1.0f);
     return half_grid((0.5f * x) * (1.0f + tanh_of(NCE_GELU_SQRT_2_PI * cubic)));
 }

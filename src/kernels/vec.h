@@ -13,6 +13,7 @@
  *  silu(x) = x * sigmoid(x);
  *  gelu(x) = half((0.5 h) * (1 + tanh(0.79788456 * (h * fma(0.044715 h, h, 1))))) with h = half(x), the nearest half: the
  *            files' reference engine looks GELU up in a table of halves, and a model's bits should not be better than it.
+ *            From 10 on it is x itself, from -10 down +0: halves would overflow.
  *  gelu_quick(x) = x * sigmoid(1.702 x);  relu(x) = x > 0 ? x : +0;  relu2(x) = relu(x) * relu(x).
  *  softcap(x, c) = c * tanh(x / c).
  *  softmax: m = max; w = exp2neg((x - m) * (float)log2e); l = sum16(w); y = w * (1 / l).

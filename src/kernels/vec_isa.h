@@ -6,6 +6,7 @@
 #define NCE_LOG2E 1.44269502f    /* (float)log2(e); twice it is the float of 2 log2(e) */
 #define NCE_GELU_CUBIC 0.044715f /* Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016 */
 #define NCE_GELU_SQRT_2_PI 0.79788456f
+#define NCE_GELU_LINEAR 10.0f /* from here on x itself, below -10 zero */
 #define NCE_GELU_QUICK 1.702f
 #define NCE_SWIGLU_LIMIT 7.0f
 

@@ -157,4 +157,4 @@ static nce_status photonic_create(nce_context *ctx, const char *argument, nce_de
 }
 
 const nce_device_driver nce_photonic_driver = {
-    "photonic", "exact products of light: photonic:sim[,seed=N,noise=X,adc=B,fault=LANE:KIND:RATE...] or photonic:vfio:ADDRESS", photonic_create};
+    "photonic", "exact products of light: photonic:sim[,seed=N,noise=X,adc=B,fault=LANE:KIND:RATE...] or photonic:vfio:ADDRESS", photonic_create, NULL};

@@ -1,15 +1,18 @@
-/* Names of blocks: a chain of keyed hashes.  The seed is fixed per cluster (never random per process), so that nodes
+/* Names of blocks: a chain of keyed hashes.  The tokens of every block are hashed first, many blocks side by side; a link of
+ * the chain then hashes the parent's name and that digest, under another key, so that one is never taken for the other.  The
+ * seed is fixed per cluster (never random per process), so that nodes
  * agree, and covers everything the cached values depend on, so that a wrong hit would need a collision of 128 bits. */
 #include "nce/sched_cache.h"
 #include "src/core/runtime/context.h"
-#include "src/sched/siphash.h"
+#include "src/kernels/siphash.h"
 
 _Static_assert(sizeof(nce_block_hasher_options) == 48, "ABI: grows only at the end");
-enum { MAX_SALT = 256, DEFAULT_TOKENS = 64 };
+enum { MAX_SALT = 256, DEFAULT_TOKENS = 64, GROUP = 64 /* blocks hashed ahead of the chain */ };
 
 struct nce_block_hasher {
     nce_context *ctx;
-    uint64_t key[2];
+    nce_sip_ops ops;
+    uint64_t key[2], tokens_key[2];
     uint64_t model[2]; /* hash of model digest, type and block size */
     uint32_t block_tokens;
 };
@@ -58,6 +61,8 @@ nce_status nce_block_hasher_create(nce_context *ctx, const nce_block_hasher_opti
     uint64_t digest[2];
     hash_bytes(h->key, start, o.model_digest, o.model_digest_bytes, digest);
     hash_bytes(h->key, digest, o.kv_type, strlen(o.kv_type), h->model);
+    hash_bytes(h->key, start, "tokens", 6, h->tokens_key);
+    nce_sip_ops_init(&h->ops, ctx->cpu);
     *out = h;
     return NCE_OK;
 }
@@ -89,16 +94,19 @@ nce_status nce_block_hasher_run(const nce_block_hasher *h, const nce_block_hash 
     if (h == NULL) return NCE_ERR_INVALID;
     if (parent == NULL || n_out == NULL || (n_tokens > 0 && (tokens == NULL || out == NULL)))
         return nce_fail(h->ctx, NCE_ERR_INVALID, "nce_block_hasher_run: an argument is NULL");
-    const size_t n_blocks = n_tokens / h->block_tokens, words = h->block_tokens / 2;
-    uint64_t name[2] = {parent->lo, parent->hi};
+    const size_t n_blocks = n_tokens / h->block_tokens;
+    uint64_t name[2] = {parent->lo, parent->hi}, digests[GROUP][2];
     for (size_t b = 0; b < n_blocks; b++) {
-        const unsigned char *p = (const unsigned char *)(tokens + b * h->block_tokens);
+        if (b % GROUP == 0)
+            h->ops.many(h->tokens_key, tokens + b * h->block_tokens, h->block_tokens / 2,
+                        n_blocks - b < GROUP ? n_blocks - b : GROUP, digests);
+        const uint64_t *digest = digests[b % GROUP];
         nce_sip s = nce_sip_init(h->key);
         nce_sip_word(&s, name[0]);
         nce_sip_word(&s, name[1]);
-        for (size_t i = 0; i < words; i++)
-            nce_sip_word(&s, nce_sip_load(p + 8 * i));
-        nce_sip_finish(&s, 16 + 8 * words, 0, name);
+        nce_sip_word(&s, digest[0]);
+        nce_sip_word(&s, digest[1]);
+        nce_sip_finish(&s, sizeof name + 2 * sizeof *digest, 0, name);
         out[b] = (nce_block_hash){name[0], name[1]};
     }
     *n_out = n_blocks;

@@ -38,7 +38,8 @@ nce_status nce_snn_layout(nce_snn *snn)
         if (p->has_ring && p->o.synapse == NCE_SNN_CONDUCTANCE) snn->n_receptors = 2;
     }
     snn->n_ids = snn->n_blocks * NCE_SNN_LANES;
-    for (snn->n_slots = 2; snn->n_slots <= snn->max_delay; snn->n_slots *= 2) {
+    /* As many as the longest delay: when an interval is delivered, its own steps have been taken. */
+    for (snn->n_slots = 1; snn->n_slots < snn->max_delay; snn->n_slots *= 2) {
     }
     nce_snn_choose_delivery(snn);
     const uint64_t cells = (uint64_t)snn->n_rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES;
@@ -291,7 +292,8 @@ typedef struct {
 nce_status nce_snn_allocate_state(nce_snn *snn)
 {
     const size_t real = snn->engine->real_bytes, n = snn->n_ids, rings = snn->n_rings;
-    const size_t cells = rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES, capacity = snn->o.queue_capacity;
+    const size_t cells = rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES;
+    const size_t capacity = (size_t)snn->o.queue_capacity + NCE_SNN_CALENDAR_LINE;
     const bool precise = any(snn, is_precise);
     const request requests[] = {
         {&snn->v, n, real},

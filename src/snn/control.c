@@ -19,7 +19,8 @@ nce_status nce_snn_configure(nce_snn *snn, const nce_snn_control_options *option
     if (o.events_per_cycle == 0) o.events_per_cycle = 4096;
     if (o.interval_us == 0) o.interval_us = 1000;
     if (o.scale_mv == 0) o.scale_mv = 1;
-    if (status == NCE_OK && (o.encoding > NCE_SNN_ENCODE_DELTA || (o.flags & ~(uint32_t)NCE_SNN_FREE_RUN)))
+    if (status == NCE_OK &&
+        (o.encoding > NCE_SNN_ENCODE_DELTA || (o.flags & ~(uint32_t)(NCE_SNN_FREE_RUN | NCE_SNN_WOULD_BLOCK))))
         status = nce_fail(snn->ctx, NCE_ERR_INVALID, "control: encoding %u, flags %u", o.encoding, o.flags);
     if (status == NCE_OK && !(o.target_sparsity >= 0 && o.target_sparsity < 1))
         status =
@@ -29,7 +30,10 @@ nce_status nce_snn_configure(nce_snn *snn, const nce_snn_control_options *option
     if (status == NCE_OK && o.interval_us / 1000.0 < snn->o.dt * 0.999)
         status = nce_fail(snn->ctx, NCE_ERR_INVALID, "control: interval of %u us is shorter than a step of %g ms",
                           o.interval_us, snn->o.dt);
-    if (status == NCE_OK) snn->control = o;
+    if (status == NCE_OK) {
+        snn->control = o;
+        atomic_store(&snn->would_block, (o.flags & NCE_SNN_WOULD_BLOCK) != 0);
+    }
     nce_snn_unlock(snn);
     return status;
 }
@@ -47,6 +51,7 @@ nce_status nce_snn_submit(nce_snn *snn, uint32_t population, uint32_t neuron, ui
     const uint64_t step = (uint64_t)floor((double)time_us / 1000 / snn->o.dt + 1e-9);
     const nce_snn_event e = {step, snn->populations[population].first + neuron, amplitude_mv};
     if (nce_snn_queue_push(&snn->queue, &e)) return NCE_OK;
+    if (!atomic_load_explicit(&snn->would_block, memory_order_relaxed)) atomic_fetch_add(&snn->dropped, 1);
     return nce_fail(snn->ctx, NCE_ERR_BUSY, "event queue: all %u places are taken", snn->o.queue_capacity);
 }
 

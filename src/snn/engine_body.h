@@ -63,6 +63,19 @@ static void NAME(bind)(nce_snn *snn, nce_snn_population *p)
     p->args.ARGS.last_mask = 0xffffu >> (padded - p->n);
 }
 
+/* What has decayed to nothing becomes 0: processors take ten times as long over denormal numbers, and a silent network
+ * would soon hold little else. */
+static void NAME(settle)(nce_snn *snn, const nce_snn_population *p)
+{
+    const REAL nothing = (REAL)(sizeof(REAL) == sizeof(float) ? 1e-28 : 1e-250);
+    REAL *const states[] = {snn->v, snn->s0, snn->s1};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = p->first; i < (size_t)p->first + (size_t)p->n_blocks * NCE_SNN_LANES; i++) {
+            const REAL x = states[k][i];
+            states[k][i] = x < nothing && x > -nothing ? 0 : x;
+        }
+}
+
 /* ---- sleeping blocks ---- */
 
 /* n steps without input.  Sleeping neurons are never refractory. */
@@ -143,7 +156,7 @@ static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_popul
         seen[due[k]] = step + 1;
     }
     const size_t count =
-        snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, due, 0, n, fired);
+        snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, due, 0, n, false, fired);
     for (uint32_t k = 0; k < n; k++)
         active[due[k]] = NAME(may_fire)(snn, p, due[k]);
     __atomic_fetch_add(&p->window_updates, n, __ATOMIC_RELAXED); /* a sum: the order does not matter */
@@ -328,7 +341,7 @@ static size_t NAME(update)(nce_snn *snn, nce_snn_part *part, nce_snn_population 
     if (p->o.model == NCE_SNN_IZHIKEVICH) return NAME(update_izhikevich)(snn, p, step, first, end, fired);
     if (p->o.model == NCE_SNN_ADEX) return NAME(update_adex)(snn, p, step, first, end, fired);
     return snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, NULL, first, end - first,
-                        fired);
+                        step & 1, fired);
 }
 
 /* ---- inputs ---- */
@@ -352,30 +365,35 @@ static void NAME(jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uin
 
 /* ---- deliveries ---- */
 
-#define DELIVER(delay_of)                                                                                              \
-    for (uint64_t e = begin; e < end; e++) {                                                                           \
-        const uint32_t slot = ((uint32_t)step + (delay_of)) & mask;                                                    \
-        ring[base[e] + slot * NCE_SNN_LANES] += weight[e];                                                             \
-        if (marks) snn->touched[(size_t)slot * lines + (base[e] >> line_shift)] = 1;                                   \
-    }
-
+/* The slot of each synapse: its delay's, or one for all.  What does not change is held in locals: marks are bytes, and
+ * the compiler must think that storing one may change anything else. */
 static inline __attribute__((always_inline)) void
 NAME(deliver_row)(nce_snn *snn, const nce_snn_part *part, uint64_t step, uint64_t begin, uint64_t end, const bool marks)
 {
-    REAL *ring = snn->ring;
-    const REAL *weight = part->weight;
-    const uint32_t *base = part->base, mask = snn->n_slots - 1;
+    REAL *const ring = snn->ring;
+    uint8_t *const touched = snn->touched;
+    const REAL *const weight = part->weight;
+    const uint32_t *const base = part->base, mask = snn->n_slots - 1;
+    const uint8_t *const delay8 = part->delay8;
+    const uint16_t *const delay16 = part->delay16;
     const unsigned line_shift = (unsigned)__builtin_ctz(snn->n_slots * NCE_SNN_LANES); /* of block and receptor */
     const size_t lines = (size_t)snn->n_rings * snn->n_receptors;
-    if (part->delay8 != NULL) {
-        DELIVER(part->delay8[e])
-    } else if (part->delay16 != NULL) {
-        DELIVER(part->delay16[e])
-    } else {
-        DELIVER(snn->equal_delay)
+    if (delay8 == NULL && delay16 == NULL) {
+        const uint32_t slot = ((uint32_t)step + snn->equal_delay) & mask;
+        REAL *const now = ring + slot * NCE_SNN_LANES;
+        uint8_t *const marked = touched + slot * lines;
+        for (uint64_t e = begin; e < end; e++) {
+            now[base[e]] += weight[e];
+            if (marks) marked[base[e] >> line_shift] = 1;
+        }
+        return;
+    }
+    for (uint64_t e = begin; e < end; e++) {
+        const uint32_t slot = ((uint32_t)step + (delay8 != NULL ? delay8[e] : delay16[e])) & mask;
+        ring[base[e] + slot * NCE_SNN_LANES] += weight[e];
+        if (marks) touched[slot * lines + (base[e] >> line_shift)] = 1;
     }
 }
-#undef DELIVER
 
 #include "src/snn/stdp_body.h"
 #include "src/snn/pull_body.h"
@@ -414,5 +432,5 @@ static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsig
 #define ENGINE                                                                                                         \
     {                                                                                                                  \
         sizeof(REAL), NAME(bind), NAME(update), NAME(add), NAME(jump), NAME(wake), NAME(deliver), NAME(pull),          \
-            NAME(get), NAME(set)                                                                                       \
+            NAME(get), NAME(set), NAME(settle)                                                                         \
     }

@@ -293,6 +293,8 @@ static void walk_state(nce_snn_cursor *c, nce_snn *snn)
     optional(c, (void **)&snn->ref_ms, n, sizeof(double), "refractory times");
     for (size_t i = 0; !c->writing && i < rings && c->status == NCE_OK; i++)
         if (snn->seen[i] > snn->step + 1) fail(c, "block time", snn->seen[i]);
+    for (size_t i = 0; !c->writing && i < lines && c->status == NCE_OK; i++)
+        if (snn->touched[i] > 1) fail(c, "mark", snn->touched[i]); /* the kernels compute addresses with it */
     u32(c, &marks, 0, 1, "marks");
     for (size_t i = 0; i < snn->n_populations && c->status == NCE_OK; i++)
         walk_progress(c, snn, &snn->populations[i]);

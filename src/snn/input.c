@@ -181,7 +181,7 @@ static void schedule(nce_snn *snn, nce_snn_event e, uint64_t step)
     e.step = step;
     if (nce_snn_calendar_insert(&snn->calendar, &e)) return;
     nce_snn_queue_release(&snn->queue, 1);
-    atomic_fetch_add(&snn->queue.dropped, 1);
+    atomic_fetch_add(&snn->dropped, 1);
 }
 
 /* Steps of a processing interval. */
@@ -201,7 +201,7 @@ static void encode(nce_snn *snn, nce_snn_event e)
     case NCE_SNN_ENCODE_RATE: /* each spike holds a place of its own; the event gives up the one it has */
         for (uint64_t k = 0; k < n; k++)
             if (nce_snn_uniform(nce_snn_draw(key, e.step + k)) < x) {
-                atomic_fetch_add(&snn->queue.pending, 1);
+                nce_snn_queue_hold(&snn->queue, 1);
                 schedule(snn, e, e.step + k);
             }
         one = false;
@@ -241,7 +241,6 @@ void nce_snn_collect_events(nce_snn *snn, uint64_t step, uint64_t end, unsigned 
     size_t n = 0;
     for (uint64_t s = step; s < end && snn->calendar.count > 0; s++)
         n += nce_snn_calendar_take(&snn->calendar, s, snn->due[parity] + n);
-    if (n > 1) nce_snn_sort_events(snn->due[parity], n);
     nce_snn_queue_release(&snn->queue, n);
     snn->applied += n;
     snn->n_due[parity] = n;
@@ -253,7 +252,7 @@ void nce_snn_return_events(nce_snn *snn, unsigned parity)
     const size_t n = snn->n_due[parity];
     snn->n_due[parity] = 0;
     snn->applied -= n;
-    atomic_fetch_add(&snn->queue.pending, n);
+    nce_snn_queue_hold(&snn->queue, n);
     for (size_t i = 0; i < n; i++)
         schedule(snn, snn->due[parity][i], snn->due[parity][i].step);
 }

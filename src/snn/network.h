@@ -11,7 +11,7 @@
 #include "nce/snn.h"
 #include "src/core/runtime/context.h"
 #include "src/kernels/snn.h"
-#include "src/snn/queue.h"
+#include "src/snn/calendar.h"
 #include <pthread.h>
 
 enum {
@@ -134,6 +134,7 @@ typedef struct nce_snn_engine {
     void (*pull)(nce_snn *snn, nce_snn_part *part, uint64_t step); /* what arrives at the part's neurons in a step */
     double (*get)(const void *array, size_t i);
     void (*set)(void *array, size_t i, double value);
+    void (*settle)(nce_snn *snn, const nce_snn_population *p); /* once a window, awake populations */
 } nce_snn_engine;
 
 struct nce_snn {
@@ -193,7 +194,10 @@ struct nce_snn {
     double progress_at;                                               /* seconds */
     uint64_t window_deliveries, window_active, n_windows, active_sum; /* active: neurons that fired in the window */
     uint64_t spikes, applied, late, events_limit;
-    nce_snn_queue queue; /* from any thread */
+    nce_snn_queue queue;       /* from any thread */
+    _Atomic uint64_t dropped;  /* events that found it full */
+    uint64_t submitted_before; /* places taken before the last reset */
+    atomic_bool would_block;   /* a full queue is the caller's to try again: not counted */
     nce_snn_calendar calendar;
     nce_snn_event *due[2]; /* events of an interval, by its parity, sorted */
     size_t n_due[2];

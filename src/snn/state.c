@@ -98,9 +98,9 @@ nce_status nce_snn_reset_state(nce_snn *snn)
     for (nce_snn_event e; nce_snn_queue_pop(&snn->queue, &e);)
         nce_snn_queue_release(&snn->queue, 1);
     nce_snn_queue_release(&snn->queue, snn->calendar.count);
-    nce_snn_calendar_clear(&snn->calendar, snn->o.queue_capacity);
-    atomic_store(&snn->queue.submitted, 0);
-    atomic_store(&snn->queue.dropped, 0);
+    nce_snn_calendar_clear(&snn->calendar);
+    snn->submitted_before = atomic_load(&snn->queue.tail);
+    atomic_store(&snn->dropped, 0);
     snn->step = snn->window_deliveries = snn->window_active = snn->n_windows = snn->active_sum = 0;
     snn->spikes = snn->applied = snn->late = 0;
     nce_snn_set_marks(snn, true);

@@ -45,8 +45,8 @@ static void fill(nce_snn *snn, nce_snn_statistics *s)
         s->neuron_updates += snn->parts[t].updates;
         s->updates_skipped += snn->parts[t].skipped;
     }
-    s->events_submitted = atomic_load(&snn->queue.submitted);
-    s->events_dropped = atomic_load(&snn->queue.dropped);
+    s->events_submitted = atomic_load(&snn->queue.tail) - snn->submitted_before;
+    s->events_dropped = atomic_load(&snn->dropped);
     s->events_applied = snn->applied;
     s->events_late = snn->late;
     s->slot_sparsity = n * steps > 0 ? 1 - (double)snn->spikes / (n * steps) : 1;

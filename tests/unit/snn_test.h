@@ -35,6 +35,13 @@ static inline nce_snn *snn_create(nce_context *ctx, double dt, nce_snn_precision
     return snn;
 }
 
+static inline uint64_t snn_random(uint64_t *state) /* xorshift64 */
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
 /* A hash of all recorded spikes and final potentials. */
 static inline uint64_t snn_hash(nce_context *ctx, nce_snn *snn)
 {

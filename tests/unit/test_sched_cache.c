@@ -1,6 +1,8 @@
 /* Block names, directory, eviction and placement: contracts, invariants under random operations, failing allocation. */
 #include "nce/sched.h"
-#include "src/sched/siphash.h"
+#include "src/core/runtime/context.h"
+#include "src/core/runtime/cpu.h"
+#include "src/kernels/siphash.h"
 #include "tests/unit/faulty_alloc.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -49,6 +51,37 @@ Test(sched_cache, siphash_equals_openssl)
         cr_assert(out[0] == nce_sip_load(want[k]) && out[1] == nce_sip_load(want[k] + 8), "length %zu", 8 * k);
     }
 }
+
+/* Many messages side by side give what one at a time gives, whatever their number and length; nothing else is written. */
+static void siphash_variant(uint32_t cpu)
+{
+    enum { MOST = 21, WORDS = 70 };
+    static uint64_t messages[MOST * WORDS], out[MOST + 1][2];
+    const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
+    nce_sip_ops ops;
+    if ((ctx->cpu & cpu) != cpu) cr_skip_test("this processor lacks the instructions");
+    nce_sip_ops_init(&ops, cpu);
+    for (size_t i = 0; i < MOST * WORDS; i++)
+        messages[i] = (uint64_t)below(1u << 30) << 34 ^ below(1u << 30);
+    for (size_t n = 0; n <= MOST; n++)
+        for (size_t words = 1; words <= WORDS; words += 1 + words / 5) {
+            memset(out, 0xa5, sizeof out);
+            ops.many(key, messages, words, n, out);
+            for (size_t m = 0; m < n; m++) {
+                uint64_t want[2];
+                nce_sip s = nce_sip_init(key);
+                for (size_t i = 0; i < words; i++)
+                    nce_sip_word(&s, messages[m * words + i]);
+                nce_sip_finish(&s, 8 * words, 0, want);
+                cr_assert(out[m][0] == want[0] && out[m][1] == want[1], "%zu of %zu, %zu words", m, n, words);
+            }
+            cr_assert(out[n][0] == 0xa5a5a5a5a5a5a5a5u && out[n][1] == 0xa5a5a5a5a5a5a5a5u);
+        }
+}
+
+Test(sched_cache, siphash_many_ref) { siphash_variant(0); }
+Test(sched_cache, siphash_many_avx2) { siphash_variant(NCE_CPU_AVX2); }
+Test(sched_cache, siphash_many_avx512) { siphash_variant(NCE_CPU_AVX512); }
 
 Test(sched_cache, names_chain_and_separate)
 {

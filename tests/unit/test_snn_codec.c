@@ -1,4 +1,5 @@
 /* Encoders and decoders against their definitions, coding of activations, conversion of a dense network. */
+#include "tests/unit/faulty_alloc.h"
 #include "tests/unit/snn_test.h"
 #include "src/core/gguf/writer.h"
 #include "src/snn/random.h"
@@ -213,12 +214,11 @@ Test(snn_codec, dense_network)
     nce_context_destroy(ctx);
 }
 
-Test(snn_codec, dense_network_from_gguf)
+/* The two layers as a GGUF file. */
+static void write_gguf(nce_context *ctx, char path[64])
 {
-    nce_context *ctx = snn_context(NCE_ISA_AUTO);
     nce_gguf_writer *w;
-    nce_snn *snn;
-    char path[] = "/tmp/nce_dense_XXXXXX";
+    strcpy(path, "/tmp/nce_dense_XXXXXX");
     close(mkstemp(path));
     make_network();
     const uint64_t shapes[4][2] = {{IN, HIDDEN}, {HIDDEN, 1}, {HIDDEN, OUT}, {OUT, 1}};
@@ -234,6 +234,14 @@ Test(snn_codec, dense_network_from_gguf)
         OK(nce_gguf_write(w, data[k], shapes[k][0] * shapes[k][1] * sizeof(float)));
     OK(nce_gguf_writer_finish(w));
     nce_gguf_writer_destroy(w);
+}
+
+Test(snn_codec, dense_network_from_gguf)
+{
+    nce_context *ctx = snn_context(NCE_ISA_AUTO);
+    nce_snn *snn;
+    char path[64];
+    write_gguf(ctx, path);
     OK(nce_snn_from_gguf(ctx, path, samples[0], SAMPLES, 100, &snn));
     cr_assert_geq(agreement(ctx, snn), SAMPLES - 4);
     nce_snn_destroy(snn);
@@ -241,4 +249,34 @@ Test(snn_codec, dense_network_from_gguf)
     cr_assert_null(snn);
     unlink(path);
     nce_context_destroy(ctx);
+}
+
+/* Conversion from memory and from a file, with each request for memory failing in turn. */
+Test(snn_codec, failing_allocations)
+{
+    nce_context *ctx = snn_context(NCE_ISA_AUTO);
+    char path[64];
+    write_gguf(ctx, path);
+    nce_context_destroy(ctx);
+    const nce_snn_dense_layer layers[2] = {{w1[0], b1, IN, HIDDEN}, {w2[0], b2, HIDDEN, OUT}};
+    for (int from_file = 0; from_file < 2; from_file++)
+        for (long n = 1;; n++) {
+            faulty_alloc f = {.fail_at = n};
+            nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
+            nce_context *c;
+            o.allocator = faulty_allocator(&f);
+            if (nce_context_create(&o, &c) == NCE_OK) {
+                nce_snn *snn;
+                const nce_status status = from_file ? nce_snn_from_gguf(c, path, samples[0], SAMPLES, 100, &snn)
+                                                    : nce_snn_from_dense(c, layers, 2, samples[0], SAMPLES, 100, &snn);
+                cr_assert(status == NCE_OK || (status == NCE_ERR_NOMEM && snn == NULL), "request %ld: %s: %s", n,
+                          nce_status_name(status), nce_context_error(c));
+                nce_snn_destroy(snn);
+                nce_context_destroy(c);
+            }
+            cr_assert_eq(f.live, 0, "request %ld leaks", n);
+            if (!f.failed) break;
+            cr_assert_lt(n, 2000);
+        }
+    unlink(path);
 }

@@ -1,7 +1,7 @@
 /* Events, the background run, statistics, sparsity control, failing allocations. */
 #include "tests/unit/snn_test.h"
 #include "tests/unit/faulty_alloc.h"
-#include "src/snn/queue.h"
+#include "src/snn/calendar.h"
 #include <pthread.h>
 #include <unistd.h>
 
@@ -66,25 +66,62 @@ Test(snn_control, queue_loses_nothing, .timeout = 240)
     }
     for (int i = 0; i < PRODUCERS; i++)
         pthread_join(thread[i], NULL);
-    cr_assert_eq(atomic_load(&q.submitted), total);
-    cr_assert_eq(atomic_load(&q.pending), 0);
+    cr_assert_eq(atomic_load(&q.tail), total);
+    cr_assert_eq(nce_snn_queue_pending(&q), 0);
     nce_snn_queue_finish(ctx, &q);
 }
 
 Test(snn_control, calendar_keeps_later_rounds)
 {
     nce_snn_calendar c;
-    nce_snn_event out[64];
+    nce_snn_event out[64 + NCE_SNN_CALENDAR_LINE];
     OK(nce_snn_calendar_init(ctx, &c, 64));
     for (uint32_t i = 0; i < 64; i++)
         cr_assert(nce_snn_calendar_insert(&c, &(nce_snn_event){7 + 64 * (i % 4), i, 1}));
     cr_assert_not(nce_snn_calendar_insert(&c, &(nce_snn_event){1, 1, 1}), "full");
-    for (uint64_t round = 0; round < 4; round++) {
-        cr_assert_eq(nce_snn_calendar_take(&c, 8 + 64 * round, out), 0);
-        cr_assert_eq(nce_snn_calendar_take(&c, 7 + 64 * round, out), 16);
-        for (int i = 0; i < 16; i++)
-            cr_assert_eq(out[i].step, 7 + 64 * round);
+    for (uint64_t step = 0; step <= 7 + 64 * 3; step++) {
+        cr_assert_eq(nce_snn_calendar_take(&c, step, out), step % 64 == 7 ? 16 : 0);
+        for (uint32_t i = 0; step % 64 == 7 && i < 16; i++) {
+            cr_assert_eq(out[i].step, step);
+            cr_assert_eq(out[i].neuron, 4 * i + (uint32_t)(step / 64));
+        }
     }
+    cr_assert_eq(c.count, 0);
+    nce_snn_calendar_finish(ctx, &c);
+}
+
+/* Whatever the number of events in a step, how far ahead they are and how they came, a step gives its own, in order. */
+Test(snn_control, calendar_orders_every_step)
+{
+    enum { CAPACITY = 256, HORIZON = 700 };
+    static nce_snn_event out[CAPACITY + NCE_SNN_CALENDAR_LINE];
+    static uint32_t expected[HORIZON * 8];
+    uint64_t state = 5, taken = 0, given = 0;
+    nce_snn_calendar c;
+    OK(nce_snn_calendar_init(ctx, &c, CAPACITY));
+    for (uint64_t step = 0; step < 20000; step++) {
+        for (uint64_t k = snn_random(&state) % 5; k > 0 && step < 19000; k--) {
+            const uint64_t at = step + (snn_random(&state) % 3 ? snn_random(&state) % 4 : snn_random(&state) % HORIZON);
+            const nce_snn_event e = {at, (uint32_t)(snn_random(&state) % 9), (float)(int)(snn_random(&state) % 7) - 3};
+            if (!nce_snn_calendar_insert(&c, &e)) continue;
+            expected[at % (HORIZON * 8)]++;
+            given++;
+        }
+        const size_t n = nce_snn_calendar_take(&c, step, out);
+        cr_assert_eq(n, expected[step % (HORIZON * 8)], "step %llu", (unsigned long long)step);
+        expected[step % (HORIZON * 8)] = 0;
+        taken += n;
+        for (size_t i = 0; i < n; i++) {
+            cr_assert_eq(out[i].step, step);
+            cr_assert(i == 0 || nce_snn_calendar_key(&out[i - 1]) <= nce_snn_calendar_key(&out[i]));
+        }
+        if (step % 97 == 0 && n > 0) { /* a run that ended early gives them back and takes them again */
+            for (size_t i = 0; i < n; i++)
+                cr_assert(nce_snn_calendar_insert(&c, &out[i]));
+            cr_assert_eq(nce_snn_calendar_take(&c, step, out), n);
+        }
+    }
+    cr_assert_eq(taken, given);
     cr_assert_eq(c.count, 0);
     nce_snn_calendar_finish(ctx, &c);
 }

@@ -308,6 +308,33 @@ Test(snn_engine, automatic_drive)
     nce_snn_destroy(snn);
 }
 
+/* A network that has been silent for long holds zeros, not denormal numbers, which would slow it down. */
+Test(snn_engine, silence_becomes_zero)
+{
+    nce_snn *snn = snn_create(ctx, 0.1, NCE_SNN_F32, 1);
+    nce_snn_population_options o = NCE_SNN_LIF_INIT;
+    double v[20], u[20];
+    uint32_t p;
+    o.n = 20;
+    o.synapse = NCE_SNN_CURRENT;
+    o.drive = NCE_SNN_CLOCK;
+    OK(nce_snn_population_add(snn, &o, &p));
+    OK(nce_snn_build(snn, NULL, NULL));
+    for (int i = 0; i < 20; i++)
+        v[i] = u[i] = 1e-6;
+    OK(nce_snn_population_set(snn, p, NCE_SNN_PARAM_V, v, 20));
+    OK(nce_snn_population_set(snn, p, NCE_SNN_PARAM_U, u, 20));
+    OK(nce_snn_run(snn, 5000, NULL, NULL));
+    OK(nce_snn_population_get(snn, p, NCE_SNN_PARAM_V, v, 20));
+    OK(nce_snn_population_get(snn, p, NCE_SNN_PARAM_U, u, 20));
+    cr_assert(v[0] > 1e-20 && v[0] < 1e-6, "25 time constants: %g", v[0]);
+    cr_assert_eq(u[0], 0, "100 time constants: %g", u[0]);
+    OK(nce_snn_run(snn, 20000, NULL, NULL));
+    OK(nce_snn_population_get(snn, p, NCE_SNN_PARAM_V, v, 20));
+    cr_assert_eq(v[19], 0);
+    nce_snn_destroy(snn);
+}
+
 Test(snn_engine, poisson_input)
 {
     nce_snn *snn = snn_create(ctx, 0.1, NCE_SNN_F64, 1);

@@ -185,6 +185,37 @@ Test(snn_file, forged_checksums)
     free(copy);
 }
 
+/* A network that is built with plenty of memory is saved with requests failing; one that fails leaves no file behind that
+ * would load. */
+Test(snn_file, failing_allocations_of_save)
+{
+    char path[64];
+    temporary(path);
+    for (long n = 1;; n++) {
+        faulty_alloc f = {0};
+        nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
+        nce_context *c;
+        o.allocator = faulty_allocator(&f);
+        cr_assert_eq(nce_context_create(&o, &c), NCE_OK);
+        nce_snn *snn = varied(c, NCE_SNN_F32, 1), *again;
+        cr_assert_eq(nce_snn_run(snn, 40, NULL, NULL), NCE_OK);
+        unlink(path);
+        f.fail_at = f.requests + n;
+        const nce_status status = nce_snn_save(snn, path);
+        cr_assert(status == NCE_OK || status == NCE_ERR_NOMEM, "%s", nce_context_error(c));
+        f.fail_at = 0;
+        cr_assert_eq(nce_snn_load(c, path, NULL, &again) == NCE_OK, status == NCE_OK);
+        nce_snn_destroy(again);
+        cr_assert_eq(nce_snn_run(snn, 40, NULL, NULL), NCE_OK, "goes on whether it was saved or not");
+        nce_snn_destroy(snn);
+        nce_context_destroy(c);
+        cr_assert_eq(f.live, 0, "request %ld leaks", n);
+        if (!f.failed) break;
+        cr_assert_lt(n, 2000);
+    }
+    unlink(path);
+}
+
 Test(snn_file, failing_allocations)
 {
     size_t size;

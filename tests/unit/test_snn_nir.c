@@ -1,6 +1,10 @@
 /* NIR import: the reference files of the paper, and files that are none.  Needs NCE_TEST_DATA for the former. */
+#include "tests/unit/faulty_alloc.h"
 #include "tests/unit/snn_test.h"
 #include <unistd.h>
+#if NCE_HAVE_HDF5
+#include "tests/fuzz/nir_samples.h"
+#endif
 
 static nce_context *ctx;
 static void setup(void) { ctx = snn_context(NCE_ISA_AUTO); }
@@ -200,3 +204,49 @@ Test(snn_nir, refuses_damage)
     }
     unlink(path);
 }
+
+/* ---- failing allocations ---- */
+
+#if NCE_HAVE_HDF5
+/* Load and build, with each request for memory failing in turn. */
+static void load_with_failures(const char *path)
+{
+    for (long n = 1;; n++) {
+        faulty_alloc f = {.fail_at = n};
+        nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
+        nce_context *c;
+        o.allocator = faulty_allocator(&f);
+        if (nce_context_create(&o, &c) == NCE_OK) {
+            nce_snn *snn;
+            nce_status status = nce_snn_load_nir(c, path, NULL, &snn);
+            cr_assert(status == NCE_OK || (status == NCE_ERR_NOMEM && snn == NULL), "request %ld: %s", n,
+                      nce_context_error(c));
+            if (status == NCE_OK) status = nce_snn_build(snn, NULL, NULL);
+            cr_assert(status == NCE_OK || status == NCE_ERR_NOMEM, "request %ld: %s", n, nce_context_error(c));
+            nce_snn_destroy(snn);
+            nce_context_destroy(c);
+        }
+        cr_assert_eq(f.live, 0, "request %ld leaks", n);
+        if (!f.failed) break;
+        cr_assert_lt(n, 2000);
+    }
+}
+
+Test(snn_nir, failing_allocations)
+{
+    static const char *const seeds[] = {"affine_lif_cuba", "subgraph", "conv2d_pool"};
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        char path[4096];
+        uint8_t bytes[512];
+        snprintf(path, sizeof path, "%s/%s", NCE_NIR_SEEDS, seeds[i]);
+        FILE *f = fopen(path, "rb");
+        cr_assert_not_null(f, "%s", path);
+        const size_t n = fread(bytes, 1, sizeof bytes, f);
+        fclose(f);
+        snprintf(path, sizeof path, "test_snn_nir_%ld.nir", (long)getpid());
+        cr_assert(n > 2 && nir_write(path, bytes + 2, n - 2));
+        load_with_failures(path);
+        unlink(path);
+    }
+}
+#endif

@@ -80,6 +80,19 @@ static void print_row(const bench_args *a, const nce_engine *e, uint32_t threads
     *first = false;
 }
 
+/* Of all decoding so far, the warming pass too. */
+static void print_energy(const bench_args *a, const nce_engine *e, bool *first)
+{
+    double joules;
+    if (nce_session_metric(e->session, NCE_METRIC_JOULES_PER_TOKEN, &joules) != NCE_OK) {
+        if (a->c.energy && !a->json) puts("energy: no meter here");
+        return;
+    }
+    if (!a->json) printf("energy: %.4f J a decoded token\n", joules);
+    else printf("%s{\"test\": \"energy\", \"joules_per_token\": %.6f}", *first ? "" : ",\n", joules);
+    *first = false;
+}
+
 static int one_thread_count(const bench_args *a, nce_engine *e, uint32_t threads, bool *first)
 {
     double prefill[MAX_REPEATS], decode[MAX_REPEATS];
@@ -103,6 +116,7 @@ static int one_thread_count(const bench_args *a, nce_engine *e, uint32_t threads
     }
     if (status == NCE_OK && a->prompt > 0) print_row(a, e, threads, "prefill", a->prompt, summarise(prefill, a->repeats), first);
     if (status == NCE_OK && a->decode > 0) print_row(a, e, threads, "decode", a->decode, summarise(decode, a->repeats), first);
+    if (status == NCE_OK) print_energy(a, e, first);
     fflush(stdout);
     nce_session_destroy(e->session);
     e->session = NULL;
@@ -146,9 +160,14 @@ int nce_cmd_bench(int argc, char **argv)
         {"--dense", NCE_ARG_FLAG, &a.dense, 0, 0, "read all weights, also where activations are zero"},
         {"--json", NCE_ARG_FLAG, &a.json, 0, 0, "machine-readable output"},
         {"--isa", NCE_ARG_TEXT, &c->isa, 0, 0, "auto|scalar|avx2|avx512|neon"},
-        {"--device", NCE_ARG_TEXT, &c->device, 0, 0, "NAME"},
+        {"--device", NCE_ARG_TEXT, &c->device, 0, 0, "NAME[,NAME...]"},
+        {"--gpu-layers", NCE_ARG_TEXT, &c->gpu_layers, 0, 0, "N|auto  layers on all devices but the last"},
+        {"--paths", NCE_ARG_TEXT, &c->paths, 0, 0, "NAME=PATH,...  drivers and meters in unusual places"},
+        {"--energy", NCE_ARG_FLAG, &c->energy, 0, 0, "measure joules, where the machine has meters"},
+        {"--verbose", NCE_ARG_FLAG, &c->verbose, 0, 0, "log to stderr"},
         {"--kv", NCE_ARG_TEXT, &c->kv, 0, 0, "TYPE  stored keys and values (default f16)"},
         {"--batch", NCE_ARG_U32, &c->batch, 1, 4096, "N  tokens of one forward step"},
+        {"--no-mmap", NCE_ARG_FLAG, &c->no_mmap, 0, 0, "read the model into memory (huge pages) instead of mapping it"},
         {"--quiet", NCE_ARG_FLAG, &c->quiet, 0, 0, "no progress"},
     };
     int code = nce_args_parse("bench MODEL [-p 512] [-n 64] [-d 0] [-t 1,2] [-r 3] [--json]", table, sizeof table / sizeof *table, argc, argv, &model, 1);

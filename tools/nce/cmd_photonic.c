@@ -4,11 +4,11 @@
  * bench       speed, energy and error statistics of exact dot products, checked against plain sums
  * thermal     a load over time in virtual time: temperature, tier, throttle, fan as a table
  * calibrate   what the tuning of the lanes found */
+#include "tools/measure.h"
 #include "tools/nce/common.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct nce_photonic_args {
     nce_common common;
@@ -110,13 +110,6 @@ static int run_calibrate(const nce_photonic_args *a)
 
 /* ---- bench ---- */
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void fill(int8_t *p, size_t n, uint32_t state)
 {
     for (size_t i = 0; i < n; i++) {
@@ -187,10 +180,10 @@ static int measure(const nce_photonic_args *a, nce_photonic_run *run, const int8
     double seconds = 0.0;
     nce_status status = nce_photonic_stats_get(run->device, &before);
     for (uint32_t k = 0; k < a->repeats; k++) {
-        const double begin = cpu_seconds();
+        const double begin = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
         status = nce_photonic_block_dots(run->device, a->rows, a->blocks, a->length, w, (size_t)a->blocks * a->length,
                                          x, out);
-        seconds += cpu_seconds() - begin;
+        seconds += measure_seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
         if (status != NCE_OK) return nce_engine_failed(&run->engine, status);
         wrong += count_wrong(a, w, x, out);
     }

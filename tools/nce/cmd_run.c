@@ -48,13 +48,15 @@ static int make_sampler(const run_args *a, const nce_engine *e, nce_sampler **ou
 
 static void print_statistics(const nce_engine *e)
 {
-    double prompt = 0, prompt_s = 0, decode = 0, decode_s = 0;
+    double prompt = 0, prompt_s = 0, decode = 0, decode_s = 0, joules;
     nce_session_metric(e->session, NCE_METRIC_PROMPT_TOKENS, &prompt);
     nce_session_metric(e->session, NCE_METRIC_PROMPT_SECONDS, &prompt_s);
     nce_session_metric(e->session, NCE_METRIC_DECODE_TOKENS, &decode);
     nce_session_metric(e->session, NCE_METRIC_DECODE_SECONDS, &decode_s);
-    fprintf(stderr, "prompt: %.0f tokens, %.1f tokens/s; generated: %.0f tokens, %.1f tokens/s\n", prompt,
+    fprintf(stderr, "prompt: %.0f tokens, %.1f tokens/s; generated: %.0f tokens, %.1f tokens/s", prompt,
             prompt_s > 0 ? prompt / prompt_s : 0.0, decode, decode_s > 0 ? decode / decode_s : 0.0);
+    if (nce_session_metric(e->session, NCE_METRIC_JOULES_PER_TOKEN, &joules) == NCE_OK) fprintf(stderr, ", %.3f J/token", joules);
+    fputc('\n', stderr);
 }
 
 static int generate(const run_args *a, nce_engine *e, const char *prompt, size_t n_bytes)

@@ -152,47 +152,66 @@ static size_t read_row(char **at, double *out, size_t max)
     return n;
 }
 
-static int solve_text(nce_context *ctx, const char *path, char *text, uint32_t method)
+typedef struct assign_text {
+    uint32_t capacity[NCE_MAX_NODES], n_requests, n_nodes;
+    double *cost; /* [n_requests][n_nodes] */
+} assign_text;
+
+/* Line 1: capacities; then a line of costs for each request. */
+static int read_problem(const char *path, char *text, assign_text *t)
 {
-    double first[NCE_MAX_NODES], *cost = NULL;
-    uint32_t capacity[NCE_MAX_NODES], n = 0;
+    double first[NCE_MAX_NODES];
     char *at = text;
     const size_t m = read_row(&at, first, NCE_MAX_NODES);
     if (m == 0 || m == SIZE_MAX) return nce_cmd_failed("%s: line 1: up to 64 capacities are expected", path);
+    t->n_nodes = (uint32_t)m;
     for (size_t j = 0; j < m; j++)
-        capacity[j] = first[j] >= 0 && first[j] < 1e9 ? (uint32_t)first[j] : 0;
+        t->capacity[j] = first[j] >= 0 && first[j] < 1e9 ? (uint32_t)first[j] : 0;
     while (*at != '\0') {
-        double *grown = realloc(cost, (n + 1) * m * sizeof *cost);
-        if (grown == NULL) break;
-        cost = grown;
-        const size_t got = read_row(&at, cost + n * m, m);
+        double *grown = realloc(t->cost, (t->n_requests + 1) * m * sizeof *t->cost);
+        if (grown == NULL) return nce_cmd_failed("%s: no memory for %u requests", path, t->n_requests + 1);
+        t->cost = grown;
+        const size_t got = read_row(&at, t->cost + t->n_requests * m, m);
         if (got == 0) continue;
-        if (got != m || n == 65535) {
-            free(cost);
-            return nce_cmd_failed("%s: line %u: %zu costs are expected, in at most 65535 lines", path, n + 2, m);
-        }
-        n++;
+        if (got != m || t->n_requests == 65535)
+            return nce_cmd_failed("%s: line %u: %zu costs are expected, in at most 65535 lines", path,
+                                  t->n_requests + 2, m);
+        t->n_requests++;
     }
+    return NCE_EXIT_OK;
+}
+
+static int solve_problem(nce_context *ctx, const char *path, const assign_text *t, uint32_t method)
+{
     nce_assigner *a = NULL;
     nce_assign_problem p = NCE_ASSIGN_PROBLEM_INIT;
     nce_assignment x = NCE_ASSIGNMENT_INIT;
-    p.n_requests = n;
-    p.n_nodes = (uint32_t)m;
-    p.cost = cost;
-    p.capacity = capacity;
+    p.n_requests = t->n_requests;
+    p.n_nodes = t->n_nodes;
+    p.cost = t->cost;
+    p.capacity = t->capacity;
     p.method = method;
     int code = NCE_EXIT_OK;
     if (nce_assigner_create(ctx, &a) != NCE_OK || nce_assigner_solve(a, &p, &x) != NCE_OK)
         code = nce_cmd_failed("%s: %s", path, nce_context_error(ctx));
-    for (uint32_t r = 0; code == NCE_EXIT_OK && r < n; r++)
+    for (uint32_t r = 0; code == NCE_EXIT_OK && r < p.n_requests; r++)
         printf(x.node[r] == NCE_NO_NODE ? "request %u: rejected\n" : "request %u: node %u\n", r, x.node[r]);
-    if (code == NCE_EXIT_OK)
-        printf("assigned %u of %u, cost %.9g, %s (at least %.9g)%s\n", x.n_assigned, n, x.cost,
-               x.claim == NCE_ASSIGN_OPTIMAL ? "optimal" : "greedy", x.bound,
-               x.claim == NCE_ASSIGN_OPTIMAL && nce_assign_check(ctx, &p, &x) == NCE_OK ? ", certificate verified"
-                                                                                        : "");
+    if (code == NCE_EXIT_OK) {
+        const bool optimal = x.claim == NCE_ASSIGN_OPTIMAL;
+        printf("assigned %u of %u, cost %.9g, %s (at least %.9g)%s\n", x.n_assigned, p.n_requests, x.cost,
+               optimal ? "optimal" : "greedy", x.bound,
+               optimal && nce_assign_check(ctx, &p, &x) == NCE_OK ? ", certificate verified" : "");
+    }
     nce_assigner_destroy(a);
-    free(cost);
+    return code;
+}
+
+static int solve_text(nce_context *ctx, const char *path, char *text, uint32_t method)
+{
+    assign_text t = {.cost = NULL};
+    int code = read_problem(path, text, &t);
+    if (code == NCE_EXIT_OK) code = solve_problem(ctx, path, &t, method);
+    free(t.cost);
     return code;
 }
 

@@ -1,4 +1,5 @@
 /* nce snn: run a spiking network from a file, describe it, or measure the engine on networks of the literature. */
+#include "tools/measure.h"
 #include "tools/nce/command.h"
 #include "tools/nce/snn_networks.h"
 #include "nce/nce.h"
@@ -6,14 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- bench ---- */
 
@@ -23,12 +16,6 @@ typedef struct {
     float seconds, scale, warm_up;
     uint64_t seed;
 } bench_args;
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void print_rates(nce_snn *snn, double seconds, bool published)
 {
@@ -49,22 +36,21 @@ static nce_status measure(nce_snn *snn, const bench_args *a)
     nce_snn_statistics before = NCE_SNN_STATISTICS_INIT, after = NCE_SNN_STATISTICS_INIT;
     double times[64];
     const uint64_t steps = (uint64_t)(a->seconds * 1000 / nce_snn_dt(snn));
-    double start = cpu_seconds();
+    double start = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
     nce_status status = nce_snn_build(snn, NULL, NULL);
-    printf("%s %s: build %.2f s, %" PRIu64 " synapses\n", a->net, a->precision, cpu_seconds() - start,
+    printf("%s %s: build %.2f s, %" PRIu64 " synapses\n", a->net, a->precision, measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - start,
            nce_snn_n_synapses(snn));
     if (status == NCE_OK) status = nce_snn_run(snn, (uint64_t)(a->warm_up * 1000 / nce_snn_dt(snn)), NULL, NULL);
     if (status == NCE_OK) status = nce_snn_spikes_clear(snn);
     if (status == NCE_OK) status = nce_snn_statistics_read(snn, &before);
     for (uint32_t k = 0; k < a->repeat && status == NCE_OK; k++) {
-        start = cpu_seconds();
+        start = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
         status = nce_snn_run(snn, steps, NULL, NULL);
-        times[k] = cpu_seconds() - start;
+        times[k] = measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
     }
     if (status == NCE_OK) status = nce_snn_statistics_read(snn, &after);
     if (status != NCE_OK) return status;
-    qsort(times, a->repeat, sizeof *times, compare);
-    const double median = times[a->repeat / 2], share = 1.0 / a->repeat;
+    const double median = measure_quantile(times, a->repeat, 0.5), share = 1.0 / a->repeat;
     const double events = (double)(after.synaptic_events - before.synaptic_events) * share;
     const double updates = (double)(after.neuron_updates - before.neuron_updates) * share;
     printf("  cpu %.4f s (min %.4f, max %.4f) per %.3g s of model time: real-time factor %.4f\n", median, times[0],

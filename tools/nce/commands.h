@@ -2,6 +2,7 @@
 NCE_COMMAND(bench, "measure prefill and decode speed")
 NCE_COMMAND(detokenize, "text of token ids")
 NCE_COMMAND(devices, "list the devices models can run on")
+NCE_COMMAND(imatrix, "measure which columns of the weights matter on a text")
 NCE_COMMAND(inspect, "print metadata and tensors of a model")
 NCE_COMMAND(logits, "write the logits of a token list and their hash")
 NCE_COMMAND(perplexity, "perplexity of a text")

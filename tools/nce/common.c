@@ -1,9 +1,9 @@
 #include "tools/nce/common.h"
+#include "tools/measure.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void print_log(void *user, nce_log_level level, const char *text)
 {
@@ -27,6 +27,8 @@ int nce_engine_context(const nce_common *c, nce_engine *e)
     nce_context_options o = NCE_CONTEXT_OPTIONS_INIT;
     memset(e, 0, sizeof *e);
     o.n_threads = c->threads;
+    o.paths = c->paths;
+    o.meters = c->energy;
     o.log = print_log;
     o.log_level = c->verbose ? NCE_LOG_INFO : NCE_LOG_WARNING;
     if (c->isa != NULL) {
@@ -53,6 +55,13 @@ int nce_engine_model(const nce_common *c, const char *path, nce_engine *e)
     o.progress = nce_bar_progress;
     o.progress_user = &bar;
     o.device = c->device;
+    if (c->gpu_layers != NULL && strcmp(c->gpu_layers, "auto") != 0) {
+        char *end;
+        const unsigned long n = strtoul(c->gpu_layers, &end, 10);
+        if (*end != '\0' || n == 0 || n > UINT32_MAX)
+            return nce_cmd_usage("--gpu-layers: '%s' is neither a number of layers nor auto", c->gpu_layers);
+        o.gpu_layers = (uint32_t)n;
+    }
     o.no_mmap = c->no_mmap;
     const nce_status status = nce_model_load(e->ctx, path, &o, &e->model);
     nce_bar_finish(&bar);
@@ -65,6 +74,7 @@ int nce_engine_session(const nce_common *c, nce_engine *e)
     o.n_ctx = c->ctx;
     o.n_batch = c->batch;
     o.n_seq = c->seqs;
+    o.collect_importance = c->importance;
     if (c->kv != NULL) {
         nce_type type;
         if (nce_type_from_name(c->kv, &type) != NCE_OK) return nce_cmd_usage("--kv: '%s' is no tensor type", c->kv);
@@ -150,7 +160,5 @@ int32_t *nce_encode_text(const nce_engine *e, const char *text, size_t n_bytes, 
 
 double nce_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return measure_seconds(CLOCK_MONOTONIC);
 }

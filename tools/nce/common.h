@@ -7,8 +7,9 @@
 
 typedef struct nce_common {
     uint32_t threads, ctx, batch, seqs;
-    const char *isa, *device, *kv;
-    bool quiet, no_mmap, verbose;
+    const char *isa, *device, *gpu_layers, *kv, *paths;
+    bool quiet, no_mmap, verbose, energy;
+    bool importance; /* the session collects it */
 } nce_common;
 
 /* Rows for a command's argument table. */
@@ -16,11 +17,14 @@ typedef struct nce_common {
     {"--threads", NCE_ARG_U32, &(c).threads, 1, 1024, "N  threads (default: all cores)"},              \
     {"-t", NCE_ARG_U32, &(c).threads, 1, 1024, NULL},                                                  \
     {"--isa", NCE_ARG_TEXT, &(c).isa, 0, 0, "auto|scalar|avx2|avx512|neon  kernels (same results)"},   \
-    {"--device", NCE_ARG_TEXT, &(c).device, 0, 0, "NAME  see nce devices (default: cpu)"},             \
+    {"--device", NCE_ARG_TEXT, &(c).device, 0, 0, "NAME[,NAME...]  see nce devices (default: cpu)"},   \
+    {"--gpu-layers", NCE_ARG_TEXT, &(c).gpu_layers, 0, 0, "N|auto  layers on all devices but the last"}, \
+    {"--paths", NCE_ARG_TEXT, &(c).paths, 0, 0, "NAME=PATH,...  drivers and meters in unusual places (docs/gpus.md)"}, \
     {"--kv", NCE_ARG_TEXT, &(c).kv, 0, 0, "f32|f16|bf16|q8_0|q4_0  stored keys and values (default: f16)"}, \
     {"--ctx", NCE_ARG_U32, &(c).ctx, 1, 1048576, "N  positions of a sequence"},                        \
     {"--batch", NCE_ARG_U32, &(c).batch, 1, 4096, "N  tokens of one forward step (default: 512)"},     \
     {"--no-mmap", NCE_ARG_FLAG, &(c).no_mmap, 0, 0, "read the model into memory instead of mapping it"}, \
+    {"--energy", NCE_ARG_FLAG, &(c).energy, 0, 0, "measure joules, where the machine has meters"},     \
     {"--verbose", NCE_ARG_FLAG, &(c).verbose, 0, 0, "log to stderr"},                                  \
     {"--quiet", NCE_ARG_FLAG, &(c).quiet, 0, 0, "no progress and no statistics"}
 

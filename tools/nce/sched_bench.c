@@ -1,52 +1,12 @@
 /* nce sched bench: speed of routing, assignment, hashing and placement.  Thread CPU time; medians, and p99 where a decision
  * is timed one by one.  bench/sched compares the routing with igraph. */
 #include "nce/nce.h"
+#include "tools/measure.h"
 #include "tools/nce/command.h"
 #include "tools/nce/sched_bench.h"
+#include "tools/random_graph.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-typedef struct rng {
-    uint64_t state;
-} rng;
-
-static uint64_t rng_next(rng *r) /* splitmix64 */
-{
-    uint64_t z = r->state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static uint32_t rng_below(rng *r, uint32_t n)
-{
-    return (uint32_t)((rng_next(r) >> 32) * n >> 32);
-}
-
-static double rng_unit(rng *r)
-{
-    return (double)(rng_next(r) >> 11) * 0x1p-53;
-}
-
-static double cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(double *v, size_t n, double q)
-{
-    qsort(v, n, sizeof *v, ascending);
-    return v[(size_t)(q * (double)(n - 1))];
-}
 
 /* A measurement that cannot be made ends the program: there is nothing to clean up that matters. */
 static void must(nce_context *ctx, bool good)
@@ -58,59 +18,80 @@ static void must(nce_context *ctx, bool good)
 
 /* ---- shortest paths ---- */
 
-enum { DEGREE = 8, ROUNDS = 41 };
+enum { ROUNDS = 41 };
 
-static nce_graph *random_graph(nce_context *ctx, rng *random, uint32_t n)
+static void bench_routes_in(nce_context *ctx, rng *random, uint32_t n)
 {
-    nce_graph *g;
-    must(ctx, nce_graph_create(ctx, NULL, &g) == NCE_OK);
-    for (uint32_t v = 0; v < n; v++)
-        nce_graph_add_vertex(g, NULL, NULL, NULL);
-    for (uint32_t v = 0; v < n; v++)
-        for (uint32_t k = 0; k < DEGREE; k++) {
-            const nce_link_metrics m = {1 + rng_below(random, 1000) / 10.0, 0, 0};
-            nce_graph_add_link(g, v, k == 0 ? (v + 1) % n : rng_below(random, n), &m, NULL);
+    uint32_t source[ROUNDS], target[ROUNDS];
+    double times[5][ROUNDS], *costs = malloc(n * sizeof *costs);
+    nce_graph *g = random_graph(ctx, random, n);
+    nce_router *r;
+    must(ctx, g != NULL && nce_router_create(g, &r) == NCE_OK);
+    for (int i = 0; i < ROUNDS; i++) {
+        source[i] = rng_below(random, n);
+        target[i] = rng_below(random, n);
+    }
+    nce_router_distances(r, NCE_ROUTE_DIJKSTRA, 0, costs); /* make room outside the timing */
+    for (int i = 0; i < ROUNDS; i++) {
+        double t = measure_cpu_us();
+        nce_router_distances(r, NCE_ROUTE_DIJKSTRA, source[i], costs);
+        times[0][i] = measure_cpu_us() - t;
+        for (int a = NCE_ROUTE_DIJKSTRA; a <= NCE_ROUTE_GREEDY; a++) {
+            t = measure_cpu_us();
+            must(ctx, nce_router_find(r, (nce_route_algorithm)a, source[i], target[i]) == NCE_OK);
+            times[a][i] = measure_cpu_us() - t;
         }
-    must(ctx, nce_graph_prepare(g, 4) == NCE_OK);
-    return g;
+    }
+    printf("  %6u vertices: tree %.1f, pair: Dijkstra %.1f, A* %.1f, Bellman-Ford %.1f, greedy %.1f\n", n,
+           measure_quantile(times[0], ROUNDS, 0.5), measure_quantile(times[1], ROUNDS, 0.5),
+           measure_quantile(times[2], ROUNDS, 0.5), measure_quantile(times[3], ROUNDS, 0.5),
+           measure_quantile(times[4], ROUNDS, 0.5));
+    nce_router_destroy(r);
+    nce_graph_destroy(g);
+    free(costs);
 }
 
 static void bench_routes(nce_context *ctx)
 {
     rng random = {1};
-    printf("routes, us: random digraphs of degree %d, median of %d\n", DEGREE, ROUNDS);
-    for (uint32_t n = 64; n <= 16384; n *= 4) {
-        uint32_t source[ROUNDS], target[ROUNDS];
-        double times[5][ROUNDS], *costs = malloc(n * sizeof *costs);
-        nce_graph *g = random_graph(ctx, &random, n);
-        nce_router *r;
-        must(ctx, nce_router_create(g, &r) == NCE_OK);
-        for (int i = 0; i < ROUNDS; i++) {
-            source[i] = rng_below(&random, n);
-            target[i] = rng_below(&random, n);
-        }
-        nce_router_distances(r, NCE_ROUTE_DIJKSTRA, 0, costs); /* make room outside the timing */
-        for (int i = 0; i < ROUNDS; i++) {
-            double t = cpu_us();
-            nce_router_distances(r, NCE_ROUTE_DIJKSTRA, source[i], costs);
-            times[0][i] = cpu_us() - t;
-            for (int a = NCE_ROUTE_DIJKSTRA; a <= NCE_ROUTE_GREEDY; a++) {
-                t = cpu_us();
-                must(ctx, nce_router_find(r, (nce_route_algorithm)a, source[i], target[i]) == NCE_OK);
-                times[a][i] = cpu_us() - t;
-            }
-        }
-        const double tree = quantile(times[0], ROUNDS, 0.5), pair = quantile(times[1], ROUNDS, 0.5);
-        printf("  %6u vertices: tree %.1f, pair: Dijkstra %.1f, A* %.1f, Bellman-Ford %.1f, greedy %.1f", n, tree, pair,
-               quantile(times[2], ROUNDS, 0.5), quantile(times[3], ROUNDS, 0.5), quantile(times[4], ROUNDS, 0.5));
-        puts("");
-        nce_router_destroy(r);
-        nce_graph_destroy(g);
-        free(costs);
-    }
+    printf("routes, us: random digraphs of degree %d, median of %d\n", RANDOM_GRAPH_DEGREE, ROUNDS);
+    for (uint32_t n = 64; n <= 16384; n *= 4)
+        bench_routes_in(ctx, &random, n);
 }
 
 /* ---- assignment ---- */
+
+enum { BATCHES = 51 };
+
+static void bench_assign_of(nce_context *ctx, nce_assigner *a, rng *random, uint32_t n, uint32_t m)
+{
+    double exact[BATCHES], greedy[BATCHES], gap = 0, *cost = malloc((size_t)n * m * sizeof *cost);
+    uint32_t capacity[64];
+    for (uint32_t j = 0; j < m; j++)
+        capacity[j] = (n + m - 1) / m + n / m / 4;
+    for (int i = 0; i < BATCHES; i++) {
+        nce_assign_problem p = NCE_ASSIGN_PROBLEM_INIT;
+        nce_assignment x = NCE_ASSIGNMENT_INIT;
+        for (size_t c = 0; c < (size_t)n * m; c++)
+            cost[c] = rng_below(random, 10000) * 1e-3;
+        p.n_requests = n;
+        p.n_nodes = m;
+        p.cost = cost;
+        p.capacity = capacity;
+        p.method = NCE_ASSIGN_EXACT;
+        double t = measure_cpu_us();
+        must(ctx, nce_assigner_solve(a, &p, &x) == NCE_OK);
+        exact[i] = measure_cpu_us() - t;
+        p.method = NCE_ASSIGN_GREEDY;
+        t = measure_cpu_us();
+        must(ctx, nce_assigner_solve(a, &p, &x) == NCE_OK);
+        greedy[i] = measure_cpu_us() - t;
+        gap += (x.cost / x.bound - 1) / BATCHES;
+    }
+    printf("  %4u x %2u: exact %.1f, greedy %.1f (gap %.1f %%)\n", n, m, measure_quantile(exact, BATCHES, 0.5),
+           measure_quantile(greedy, BATCHES, 0.5), 100 * gap);
+    free(cost);
+}
 
 static void bench_assign(nce_context *ctx)
 {
@@ -120,36 +101,9 @@ static void bench_assign(nce_context *ctx)
     rng random = {2};
     nce_assigner *a;
     must(ctx, nce_assigner_create(ctx, &a) == NCE_OK);
-    puts("assignment, us: random costs, median of 51 batches (exact; greedy with the gap it reports)");
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        const uint32_t n = sizes[k].n, m = sizes[k].m;
-        double exact[51], greedy[51], gap = 0, *cost = malloc((size_t)n * m * sizeof *cost);
-        uint32_t capacity[64];
-        for (uint32_t j = 0; j < m; j++)
-            capacity[j] = (n + m - 1) / m + n / m / 4;
-        for (int i = 0; i < 51; i++) {
-            nce_assign_problem p = NCE_ASSIGN_PROBLEM_INIT;
-            nce_assignment x = NCE_ASSIGNMENT_INIT;
-            for (size_t c = 0; c < (size_t)n * m; c++)
-                cost[c] = rng_below(&random, 10000) * 1e-3;
-            p.n_requests = n;
-            p.n_nodes = m;
-            p.cost = cost;
-            p.capacity = capacity;
-            p.method = NCE_ASSIGN_EXACT;
-            double t = cpu_us();
-            must(ctx, nce_assigner_solve(a, &p, &x) == NCE_OK);
-            exact[i] = cpu_us() - t;
-            p.method = NCE_ASSIGN_GREEDY;
-            t = cpu_us();
-            must(ctx, nce_assigner_solve(a, &p, &x) == NCE_OK);
-            greedy[i] = cpu_us() - t;
-            gap += (x.cost / x.bound - 1) / 51;
-        }
-        printf("  %4u x %2u: exact %.1f, greedy %.1f (gap %.1f %%)\n", n, m, quantile(exact, 51, 0.5),
-               quantile(greedy, 51, 0.5), 100 * gap);
-        free(cost);
-    }
+    printf("assignment, us: random costs, median of %d batches (exact; greedy with the gap it reports)\n", BATCHES);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        bench_assign_of(ctx, a, &random, sizes[k].n, sizes[k].m);
     nce_assigner_destroy(a);
 }
 
@@ -157,60 +111,85 @@ static void bench_assign(nce_context *ctx)
 
 enum { NODES = 64, DECISIONS = 2000, BLOCKS_KNOWN = 1 << 20, MAX_TOKENS = 32768 };
 
-/* A directory of a million blocks, 64 nodes of uneven load, prompts of which nodes hold prefixes of all lengths. */
-static void bench_place(nce_context *ctx, uint32_t block_tokens)
+typedef struct cluster {
+    nce_kv_directory *directory;
+    nce_placer *placer;
+    nce_block_hasher *hasher;
+    nce_block_hash root, names[MAX_TOKENS / 16];
+    int32_t tokens[MAX_TOKENS];
+    double decide[DECISIONS], hash[DECISIONS], both[DECISIONS];
+    rng random;
+} cluster;
+
+/* A directory of a million blocks and 64 nodes of uneven load. */
+static cluster *make_cluster(nce_context *ctx, uint32_t block_tokens)
 {
-    static int32_t tokens[MAX_TOKENS];
-    static nce_block_hash names[MAX_TOKENS / 16];
-    static double decide[DECISIONS], hash[DECISIONS], both[DECISIONS];
-    rng random = {3};
-    nce_kv_directory *d;
-    nce_placer *p;
-    nce_block_hasher *h;
-    nce_block_hash root;
-    nce_block_hasher_options ho = NCE_BLOCK_HASHER_OPTIONS_INIT;
+    cluster *c = calloc(1, sizeof *c);
+    nce_block_hasher_options options = NCE_BLOCK_HASHER_OPTIONS_INIT;
     nce_node_profile profile = NCE_NODE_PROFILE_INIT;
-    ho.block_tokens = block_tokens;
+    options.block_tokens = block_tokens;
     profile.block_s = 0.03;
-    must(ctx, nce_kv_directory_create(ctx, NULL, &d) == NCE_OK && nce_placer_create(d, ctx, NULL, &p) == NCE_OK &&
-                  nce_block_hasher_create(ctx, &ho, &h) == NCE_OK &&
-                  nce_block_hasher_root(h, NULL, 0, &root) == NCE_OK);
+    must(ctx, c != NULL && nce_kv_directory_create(ctx, NULL, &c->directory) == NCE_OK &&
+                  nce_placer_create(c->directory, ctx, NULL, &c->placer) == NCE_OK &&
+                  nce_block_hasher_create(ctx, &options, &c->hasher) == NCE_OK &&
+                  nce_block_hasher_root(c->hasher, NULL, 0, &c->root) == NCE_OK);
+    c->random.state = 3;
     for (uint32_t i = 0; i < BLOCKS_KNOWN; i++) {
-        const nce_block_hash b = {rng_next(&random), rng_next(&random)};
-        nce_kv_directory_publish(d, rng_below(&random, NODES), &b, 1);
+        const nce_block_hash b = {rng_next(&c->random), rng_next(&c->random)};
+        nce_kv_directory_publish(c->directory, rng_below(&c->random, NODES), &b, 1);
     }
     for (uint32_t k = 0; k < NODES; k++) {
-        nce_placer_set_node(p, k, &profile);
-        nce_placer_set_load(p, k, rng_unit(&random) * 10, SIZE_MAX);
+        nce_placer_set_node(c->placer, k, &profile);
+        nce_placer_set_load(c->placer, k, rng_unit(&c->random) * 10, SIZE_MAX);
     }
+    return c;
+}
+
+static void destroy_cluster(cluster *c)
+{
+    nce_block_hasher_destroy(c->hasher);
+    nce_placer_destroy(c->placer);
+    nce_kv_directory_destroy(c->directory);
+    free(c);
+}
+
+/* Place a prompt nobody has seen, of which the nodes hold prefixes of all lengths. */
+static void place_one(nce_context *ctx, cluster *c, size_t n_tokens, double *hash_us, double *decide_us)
+{
+    size_t n;
+    nce_place_query q = NCE_PLACE_QUERY_INIT;
+    nce_placement x = NCE_PLACEMENT_INIT;
+    for (size_t k = 0; k < n_tokens; k++)
+        c->tokens[k] = (int32_t)rng_below(&c->random, 32000);
+    double t = measure_cpu_us();
+    nce_block_hasher_run(c->hasher, &c->root, c->tokens, n_tokens, c->names, &n);
+    *hash_us = measure_cpu_us() - t;
+    for (uint32_t k = 0; k < NODES; k++)
+        nce_kv_directory_publish(c->directory, k, c->names, n * k / NODES);
+    q.blocks = c->names;
+    q.n_blocks = n;
+    t = measure_cpu_us();
+    must(ctx, nce_placer_place(c->placer, &q, &x) == NCE_OK && x.node != NCE_NO_NODE);
+    *decide_us = measure_cpu_us() - t;
+    for (uint32_t k = 0; k < NODES; k++)
+        nce_kv_directory_drop(c->directory, k, c->names, n);
+}
+
+static void bench_place(nce_context *ctx, uint32_t block_tokens)
+{
+    cluster *c = make_cluster(ctx, block_tokens);
     for (size_t n_tokens = 2048; n_tokens <= MAX_TOKENS; n_tokens *= 4) {
         for (int i = 0; i < DECISIONS; i++) {
-            size_t n;
-            nce_place_query q = NCE_PLACE_QUERY_INIT;
-            nce_placement x = NCE_PLACEMENT_INIT;
-            for (size_t k = 0; k < n_tokens; k++)
-                tokens[k] = (int32_t)rng_below(&random, 32000);
-            double t = cpu_us();
-            nce_block_hasher_run(h, &root, tokens, n_tokens, names, &n);
-            hash[i] = cpu_us() - t;
-            for (uint32_t k = 0; k < NODES; k++)
-                nce_kv_directory_publish(d, k, names, n * k / NODES);
-            q.blocks = names;
-            q.n_blocks = n;
-            t = cpu_us();
-            must(ctx, nce_placer_place(p, &q, &x) == NCE_OK && x.node != NCE_NO_NODE);
-            decide[i] = cpu_us() - t;
-            both[i] = hash[i] + decide[i];
-            for (uint32_t k = 0; k < NODES; k++)
-                nce_kv_directory_drop(d, k, names, n);
+            place_one(ctx, c, n_tokens, &c->hash[i], &c->decide[i]);
+            c->both[i] = c->hash[i] + c->decide[i];
         }
-        printf("  %5zu tokens in blocks of %u: hashing p50 %.1f, decision p50 %.1f p99 %.1f, together p99 %.1f\n",
-               n_tokens, block_tokens, quantile(hash, DECISIONS, 0.5), quantile(decide, DECISIONS, 0.5),
-               quantile(decide, DECISIONS, 0.99), quantile(both, DECISIONS, 0.99));
+        printf("  %5zu tokens in blocks of %3u: hashing p50 %.1f, decision p50 %.1f p99 %.1f, together p50 %.1f p99 "
+               "%.1f\n",
+               n_tokens, block_tokens, measure_quantile(c->hash, DECISIONS, 0.5),
+               measure_quantile(c->decide, DECISIONS, 0.5), measure_quantile(c->decide, DECISIONS, 0.99),
+               measure_quantile(c->both, DECISIONS, 0.5), measure_quantile(c->both, DECISIONS, 0.99));
     }
-    nce_block_hasher_destroy(h);
-    nce_placer_destroy(p);
-    nce_kv_directory_destroy(d);
+    destroy_cluster(c);
 }
 
 static void bench_histogram(nce_context *ctx)
@@ -222,10 +201,10 @@ static void bench_histogram(nce_context *ctx)
     double values[256];
     for (int i = 0; i < 256; i++)
         values[i] = rng_unit(&random);
-    const double t = cpu_us();
+    const double t = measure_cpu_us();
     for (int i = 0; i < N; i++)
         nce_histogram_observe(h, values[i & 255]);
-    printf("histogram: %.1f ns an observation\n", (cpu_us() - t) * 1e3 / N);
+    printf("histogram: %.1f ns an observation\n", (measure_cpu_us() - t) * 1e3 / N);
     nce_histogram_destroy(h);
 }
 
@@ -236,8 +215,9 @@ int nce_sched_bench(nce_context *ctx, int argc, char **argv)
     bench_routes(ctx);
     bench_assign(ctx);
     printf("placement, us: %d nodes, directory of 2^20 blocks, %d decisions\n", NODES, DECISIONS);
-    bench_place(ctx, 64);
-    bench_place(ctx, 16);
+    static const uint32_t block_tokens[] = {512, 64, 16};
+    for (size_t k = 0; k < sizeof block_tokens / sizeof *block_tokens; k++)
+        bench_place(ctx, block_tokens[k]);
     bench_histogram(ctx);
     return NCE_EXIT_OK;
 }

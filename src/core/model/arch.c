@@ -4,38 +4,21 @@
 #include <math.h>
 #include <string.h>
 
-/* Layers whose index modulo period is below n_local see only the window. */
-static void window_pattern(nce_hparams *h, uint32_t window, uint32_t period, uint32_t n_local)
-{
-    for (uint32_t i = 0; i < h->n_layers; i++)
-        h->layer[i].window = i % period < n_local ? window : 0;
-}
-
-static nce_status sliding_window(const nce_gguf *g, uint32_t *window)
-{
-    return nce_optional(nce_hparam_u32(g, "attention.sliding_window", 1, 1u << 30, window));
-}
-
 static nce_status adjust_gemma2(const nce_gguf *g, nce_hparams *h)
 {
-    uint32_t window = 4096;
-    const nce_status status = sliding_window(g, &window);
-    window_pattern(h, window, 2, 1);
+    (void)g;
     if (h->n_layers == 46) h->attention_scale = 1.0f / sqrtf((float)(h->n_embd / h->layer[0].n_heads)); /* 27B */
-    return status;
+    return NCE_OK;
 }
 
-/* Five local layers with their own base, then one global layer with the scaled one. */
+/* Windowed layers have a base of their own, global ones the scaled one. */
 static nce_status adjust_gemma3(const nce_gguf *g, nce_hparams *h)
 {
-    uint32_t window = 1024;
-    nce_status status = sliding_window(g, &window);
-    window_pattern(h, window, 6, 5);
     h->rope[1] = h->rope[0];
     h->rope[1].base = 10000.0f;
     h->rope[1].scaling = NCE_SCALING_NONE;
     h->rope[1].factor = 1.0f;
-    if (status == NCE_OK) status = nce_optional(nce_hparam_f32(g, "rope.freq_base_swa", 1.0f, 1e9f, &h->rope[1].base));
+    const nce_status status = nce_optional(nce_hparam_f32(g, "rope.freq_base_swa", 1.0f, 1e9f, &h->rope[1].base));
     h->n_rope = 2;
     for (uint32_t i = 0; i < h->n_layers; i++)
         if (h->layer[i].window != 0) h->layer[i].rope = 1;
@@ -43,75 +26,57 @@ static nce_status adjust_gemma3(const nce_gguf *g, nce_hparams *h)
     return status;
 }
 
-static nce_status adjust_gpt_oss(const nce_gguf *g, nce_hparams *h)
-{
-    uint32_t window = 128;
-    const nce_status status = sliding_window(g, &window);
-    window_pattern(h, window, 2, 1);
-    return status;
-}
-
-/* Three windowed layers with rotation, then one global layer without. */
-static nce_status adjust_cohere2(const nce_gguf *g, nce_hparams *h)
-{
-    uint32_t window = 4096;
-    const nce_status status = sliding_window(g, &window);
-    window_pattern(h, window, 4, 3);
-    for (uint32_t i = 0; i < h->n_layers; i++)
-        if (h->layer[i].window == 0) h->layer[i].rope = NCE_MAX_ROPE;
-    return status;
-}
-
-static nce_status adjust_smollm3(const nce_gguf *g, nce_hparams *h)
-{
-    (void)g;
-    for (uint32_t i = 3; i < h->n_layers; i += 4)
-        h->layer[i].rope = NCE_MAX_ROPE;
-    return NCE_OK;
-}
-
-static nce_status adjust_windowed(const nce_gguf *g, nce_hparams *h)
-{
-    uint32_t window = 0;
-    const nce_status status = sliding_window(g, &window);
-    window_pattern(h, window, 1, 1);
-    return status;
-}
-
+#define ROW(name_, norm_, rope_, act_, ...)                                                                            \
+    {                                                                                                                  \
+        .name = name_, .norm = NCE_NORM_##norm_, .rope = NCE_ROPE_##rope_, .act = NCE_ACT_##act_, __VA_ARGS__          \
+    }
 /* Alphabetical: nce_architecture_name lists it. */
 static const nce_arch archs[] = {
-    {"bitnet", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, NULL},
-    {"bitnet-b1.58", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_RELU2, 0, NULL},
-    {"cohere2", NCE_NORM_LAYER, NCE_ROPE_NORMAL, NCE_ACT_SILU, NCE_ARCH_PARALLEL, adjust_cohere2},
-    {"falcon", NCE_NORM_LAYER, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_PARALLEL, NULL},
-    {"gemma", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_EMBED_SQRT, NULL},
-    {"gemma2", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_EMBED_SQRT, adjust_gemma2},
-    {"gemma3", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_EMBED_SQRT, adjust_gemma3},
-    {"glm4", NCE_NORM_RMS, NCE_ROPE_NORMAL, NCE_ACT_SILU, 0, NULL},
-    {"gpt-oss", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SWIGLU_OAI, NCE_ARCH_ROUTE_CHOSEN | NCE_ARCH_POST_IS_FFN_NORM,
-     adjust_gpt_oss},
-    {"gpt2", NCE_NORM_LAYER, NCE_ROPE_NONE, NCE_ACT_GELU, 0, NULL},
-    {"granite", NCE_NORM_RMS, NCE_ROPE_NORMAL, NCE_ACT_SILU, NCE_ARCH_LOGIT_DIVIDE, NULL},
-    {"internlm2", NCE_NORM_RMS, NCE_ROPE_NORMAL, NCE_ACT_SILU, 0, NULL},
-    {"llama", NCE_NORM_RMS, NCE_ROPE_NORMAL, NCE_ACT_SILU, 0, NULL},
-    {"olmo2", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, NCE_ARCH_QK_NORM_FULL, NULL},
-    {"phi2", NCE_NORM_LAYER, NCE_ROPE_NEOX, NCE_ACT_GELU, NCE_ARCH_PARALLEL, NULL},
-    {"phi3", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, adjust_windowed},
-    {"qwen2", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, NULL},
-    {"qwen2moe", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, NCE_ARCH_ROUTE_PLAIN, NULL},
-    {"qwen3", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, NULL},
-    {"qwen3moe", NCE_NORM_RMS, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, NULL},
-    {"smollm3", NCE_NORM_RMS, NCE_ROPE_NORMAL, NCE_ACT_SILU, 0, adjust_smollm3},
-    {"stablelm", NCE_NORM_LAYER, NCE_ROPE_NEOX, NCE_ACT_SILU, 0, NULL},
-    {"starcoder2", NCE_NORM_LAYER, NCE_ROPE_NEOX, NCE_ACT_GELU, 0, NULL},
+    ROW("bitnet", RMS, NEOX, SILU, .flags = 0),
+    ROW("bitnet-b1.58", RMS, NEOX, RELU2, .flags = 0),
+    ROW("cohere2", LAYER, NORMAL, SILU, .flags = NCE_ARCH_PARALLEL, .window = 4096, .windowed = {4, 3},
+        .rotated = {4, 3}),
+    ROW("deepseek2", RMS, NORMAL, SILU, .flags = NCE_ARCH_ROUTE_PLAIN | NCE_ARCH_LATENT),
+    ROW("falcon", LAYER, NEOX, GELU, .flags = NCE_ARCH_PARALLEL),
+    ROW("gemma", RMS, NEOX, GELU, .flags = NCE_ARCH_EMBED_SQRT),
+    ROW("gemma2", RMS, NEOX, GELU, .flags = NCE_ARCH_EMBED_SQRT, .window = 4096, .windowed = {2, 1},
+        .adjust = adjust_gemma2),
+    ROW("gemma3", RMS, NEOX, GELU, .flags = NCE_ARCH_EMBED_SQRT, .window = 1024, .windowed = {6, 5},
+        .adjust = adjust_gemma3),
+    ROW("glm4", RMS, NORMAL, SILU, .flags = 0),
+    ROW("gpt-oss", RMS, NEOX, SWIGLU_OAI, .flags = NCE_ARCH_ROUTE_CHOSEN | NCE_ARCH_POST_IS_FFN_NORM, .window = 128,
+        .windowed = {2, 1}),
+    ROW("gpt2", LAYER, NONE, GELU, .flags = 0),
+    ROW("granite", RMS, NORMAL, SILU, .flags = NCE_ARCH_LOGIT_DIVIDE),
+    ROW("internlm2", RMS, NORMAL, SILU, .flags = 0),
+    ROW("llama", RMS, NORMAL, SILU, .flags = 0),
+    ROW("olmo2", RMS, NEOX, SILU, .flags = NCE_ARCH_QK_NORM_FULL),
+    ROW("phi2", LAYER, NEOX, GELU, .flags = NCE_ARCH_PARALLEL),
+    ROW("phi3", RMS, NEOX, SILU, .flags = 0, .windowed = {1, 1}),
+    ROW("qwen2", RMS, NEOX, SILU, .flags = 0),
+    ROW("qwen2moe", RMS, NEOX, SILU, .flags = NCE_ARCH_ROUTE_PLAIN),
+    ROW("qwen3", RMS, NEOX, SILU, .flags = 0),
+    ROW("qwen3moe", RMS, NEOX, SILU, .flags = 0),
+    ROW("smollm3", RMS, NORMAL, SILU, .flags = 0, .rotated = {4, 3}),
+    ROW("stablelm", LAYER, NEOX, SILU, .flags = 0),
+    ROW("starcoder2", LAYER, NEOX, GELU, .flags = 0),
 };
+#undef ROW
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 
-const nce_arch *nce_arch_find(nce_str name)
+const nce_arch *nce_arch_find(nce_context *ctx, nce_str name)
 {
     for (size_t i = 0; i < N_ARCHS; i++)
         if (nce_str_equal(name, archs[i].name)) return &archs[i];
-    return NULL;
+    return nce_arch_registered(ctx, name);
+}
+
+void nce_arch_list(nce_context *ctx, char *text, size_t size)
+{
+    *text = '\0';
+    for (size_t i = 0; i < N_ARCHS; i++)
+        nce_arch_append(text, size, archs[i].name);
+    nce_arch_list_registered(ctx, text, size);
 }
 
 size_t nce_architecture_count(void)

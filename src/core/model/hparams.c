@@ -104,7 +104,8 @@ static nce_status read_rope(const nce_gguf *g, const nce_arch *arch, nce_hparams
     nce_rope_params *r = &h->rope[0];
     nce_str scaling = {"none", 4};
     char key[192];
-    *r = (nce_rope_params){.n_rot = h->n_dk, .base = 10000.0f, .factor = 1.0f, .yarn_beta_fast = 32.0f, .yarn_beta_slow = 1.0f};
+    *r = (nce_rope_params){.n_rot = h->n_dk, .base = 10000.0f, .factor = 1.0f, .yarn_beta_fast = 32.0f, .yarn_beta_slow = 1.0f,
+                            .yarn_log_multiplier = 0.1f};
     h->n_rope = arch->rope == NCE_ROPE_NONE ? 0 : 1;
     for (uint32_t i = 0; i < h->n_layers; i++)
         h->layer[i].rope = h->n_rope != 0 ? 0 : NCE_MAX_ROPE;
@@ -177,6 +178,43 @@ static nce_status read_scales(const nce_gguf *g, const nce_arch *arch, nce_hpara
     return nce_optional(nce_hparam_f32(g, "final_logit_softcapping", 0.0f, 1e6f, &h->logit_cap));
 }
 
+/* Latent attention: head sizes as multiplied, not as cached; YaRN scales the scores instead of the rotation. */
+static nce_status read_latent(const nce_gguf *g, nce_hparams *h)
+{
+    float temperature = 0.0f, multiplier = 0.0f;
+    nce_rope_params *r = &h->rope[0];
+    TRY(required_u32(g, "attention.kv_lora_rank", 1, 1024, &h->n_lora_kv));
+    TRY(nce_optional(nce_hparam_u32(g, "attention.q_lora_rank", 1, 1u << 20, &h->n_lora_q)));
+    TRY(nce_optional(nce_hparam_u32(g, "attention.key_length_mla", 1, 1024, &h->n_dk)));
+    TRY(nce_optional(nce_hparam_u32(g, "attention.value_length_mla", 1, 1024, &h->n_dv)));
+    TRY(nce_optional(nce_hparam_f32(g, "attention.temperature_scale", 0.0f, 1e6f, &temperature)));
+    TRY(nce_optional(nce_hparam_f32(g, "rope.scaling.yarn_log_multiplier", 0.0f, 10.0f, &multiplier)));
+    if (temperature != 0.0f)
+        return nce_fail(nce_gguf_context(g), NCE_ERR_UNSUPPORTED, "%s: attention.temperature_scale is not supported", nce_gguf_name(g));
+    if (r->n_rot >= h->n_dk || h->n_lora_kv + r->n_rot > 1024)
+        return nce_fail(nce_gguf_context(g), NCE_ERR_FORMAT, "%s: rope.dimension_count %u must be below the head size %u, and with kv_lora_rank %u at most 1024",
+                        nce_gguf_name(g), r->n_rot, h->n_dk, h->n_lora_kv);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        h->layer[i].n_kv_heads = h->layer[i].n_heads;
+    h->n_ff_shared = h->n_ff_expert * h->n_experts_shared;
+    const double m = r->scaling == NCE_SCALING_YARN ? nce_yarn_magnitude(multiplier, r->factor) : 1.0;
+    h->attention_scale = (float)(m * m / sqrt((double)h->n_dk));
+    r->yarn_log_multiplier = 0.0f;
+    return NCE_OK;
+}
+
+/* Windows and rotation of each layer, by the row's patterns. */
+static nce_status read_patterns(const nce_gguf *g, const nce_arch *arch, nce_hparams *h)
+{
+    uint32_t window = arch->window;
+    if (arch->windowed.period != 0) TRY(nce_optional(nce_hparam_u32(g, "attention.sliding_window", 1, 1u << 30, &window)));
+    for (uint32_t i = 0; i < h->n_layers; i++) {
+        if (arch->windowed.period != 0 && nce_in_pattern(arch->windowed, i)) h->layer[i].window = window;
+        if (arch->rotated.period != 0 && !nce_in_pattern(arch->rotated, i)) h->layer[i].rope = NCE_MAX_ROPE;
+    }
+    return NCE_OK;
+}
+
 nce_status nce_hparams_read(const nce_gguf *g, const nce_arch *arch, nce_hparams *h)
 {
     nce_context *ctx = nce_gguf_context(g);
@@ -193,6 +231,8 @@ nce_status nce_hparams_read(const nce_gguf *g, const nce_arch *arch, nce_hparams
     TRY(read_rope(g, arch, h));
     TRY(read_experts(g, arch, h));
     TRY(read_scales(g, arch, h));
+    TRY(read_patterns(g, arch, h));
+    if (arch->flags & NCE_ARCH_LATENT) TRY(read_latent(g, h));
     return arch->adjust != NULL ? arch->adjust(g, h) : NCE_OK;
 }
 

@@ -15,12 +15,10 @@ static nce_status find_arch(nce_model *m)
     nce_status status = nce_gguf_string(m->gguf, "general.architecture", &name);
     if (status == NCE_ERR_NOTFOUND) return nce_fail(m->ctx, NCE_ERR_FORMAT, "%s: key general.architecture is missing", file);
     if (status != NCE_OK) return status;
-    m->arch = nce_arch_find(name);
+    m->arch = nce_arch_find(m->ctx, name);
     if (m->arch != NULL) return NCE_OK;
-    char known[384] = "";
-    for (size_t i = 0; i < nce_architecture_count(); i++)
-        if (strlen(known) + strlen(nce_architecture_name(i)) + 3 < sizeof known)
-            strcat(strcat(known, i ? ", " : ""), nce_architecture_name(i));
+    char known[384];
+    nce_arch_list(m->ctx, known, sizeof known);
     return nce_fail(m->ctx, NCE_ERR_UNSUPPORTED, "%s: architecture '%.*s' is unknown; known: %s", file,
                     (int)(name.size < 64 ? name.size : 64), name.data, known);
 }
@@ -57,7 +55,7 @@ static uint64_t digest_of(const nce_gguf *g)
 static nce_status fill(nce_model *m, const nce_model_options *o)
 {
     nce_status status = find_arch(m);
-    if (status == NCE_OK) status = nce_device_create(m->ctx, o->device != NULL ? o->device : "cpu", &m->device);
+    if (status == NCE_OK) status = nce_device_create(m->ctx, o->device != NULL ? o->device : "cpu", o->gpu_layers, &m->device);
     if (status == NCE_OK) status = nce_hparams_read(m->gguf, m->arch, &m->h);
     if (status == NCE_OK) status = read_vocabulary(m);
     if (status == NCE_OK) status = nce_model_read_weights(m);
@@ -75,7 +73,7 @@ static nce_status load(nce_context *ctx, const char *name, const void *data, siz
     if (name == NULL) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_load: no path");
     nce_status status = nce_read_options(ctx, &o, sizeof o, options, "nce_model_options");
     if (status != NCE_OK) return status;
-    if (o.no_mmap > 1 || o.reserved != 0) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_options: no_mmap %u, reserved %u", o.no_mmap, o.reserved);
+    if (o.no_mmap > 1) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_options: no_mmap %u", o.no_mmap);
     nce_model *m = nce_alloc_zero(ctx, sizeof *m);
     if (m == NULL) return nce_fail_nomem(ctx, sizeof *m);
     m->ctx = ctx;

@@ -15,6 +15,8 @@ typedef struct nce_layer {
     nce_vector attn_norm, attn_norm_b, attn_norm_2, attn_norm_2_b, attn_q_norm, attn_q_norm_b, attn_k_norm, attn_k_norm_b;
     nce_vector attn_sub_norm, attn_post_norm, attn_sinks, ffn_norm, ffn_norm_b, ffn_sub_norm, ffn_post_norm;
     nce_weight wq, wk, wv, wqkv, wo;
+    nce_weight wq_a, wq_b, wkv_a, wkv_b, wk_b, wv_b; /* latent attention */
+    nce_vector q_a_norm, kv_a_norm;
     nce_vector bq, bk, bv, bqkv, bo;
     nce_weight gate, up, down;
     nce_vector gate_b, up_b, down_b;
@@ -41,6 +43,8 @@ struct nce_model {
 /* Find, check and import every tensor. */
 nce_status nce_model_read_weights(nce_model *m);
 void nce_model_free_weights(nce_model *m);
+/* Name of a layer's matrix in the file; false for others. */
+bool nce_model_weight_name(const nce_model *m, const nce_weight *w, char *name, size_t size);
 
 /* Build the forward step for these KV types.  The program and the shapes it points to are freed by destroy. */
 typedef struct nce_forward {

@@ -10,6 +10,11 @@ double Sleef_cinz_cosd1_u10purec(double);
 double Sleef_cinz_powd1_u10purec(double, double);
 double Sleef_cinz_logd1_u10purec(double);
 
+double nce_yarn_magnitude(float multiplier, float factor)
+{
+    return 1.0 + (double)multiplier * Sleef_cinz_logd1_u10purec(factor);
+}
+
 /* Dimension whose wave turns n_turns times in the original context. */
 static double yarn_dimension(const nce_rope_params *r, double n_turns)
 {
@@ -37,7 +42,7 @@ void nce_rope_table_init(const nce_rope_params *r, bool long_context, nce_rope_t
     if (r->scaling == NCE_SCALING_LONGROPE && !long_context && r->factors_short != NULL) factors = r->factors_short;
     out->n_rot = r->n_rot;
     out->magnitude = r->attention_factor != 0.0f ? r->attention_factor : 1.0;
-    if (r->scaling == NCE_SCALING_YARN) out->magnitude *= 1.0 + 0.1 * Sleef_cinz_logd1_u10purec(r->factor);
+    if (r->scaling == NCE_SCALING_YARN) out->magnitude *= nce_yarn_magnitude(r->yarn_log_multiplier, r->factor);
     for (uint32_t i = 0; i < r->n_rot / 2; i++) {
         double f = Sleef_cinz_powd1_u10purec(r->base, -2.0 * i / r->n_rot);
         if (factors != NULL) f /= factors[i];

@@ -6,33 +6,39 @@
 #include <string.h>
 
 /* Which dimension of the model an axis must have; 0 accepts what the file has (checked against its partner later). */
-typedef enum axis { ANY, EMBD, VOCAB, Q_OUT, K_OUT, V_OUT, QKV_OUT, ATTN_OUT, FF, FF2, EXPERTS, FF_EXP, FF_SHARED, HEADS, ONE } axis;
+typedef enum axis { ANY, EMBD, VOCAB, Q_OUT, K_OUT, V_OUT, QKV_OUT, ATTN_OUT, FF, FF2, EXPERTS, FF_EXP, FF_SHARED, HEADS, ONE,
+    Q_NORM, K_NORM, Q_LORA, KV_LORA, KV_LORA_ROT, PLAIN, KV_PAIR, V_HEAD } axis;
 
 typedef struct weight_row {
     const char *name;
     size_t field; /* in nce_layer */
-    axis k, rows;
-    bool experts;
+    axis k, rows, count; /* count: of matrices, one after the other */
 } weight_row;
 
-#define W(name, field, k, rows, experts) {name, offsetof(nce_layer, field), k, rows, experts}
+#define W(name, field, k, rows, count) {name, offsetof(nce_layer, field), k, rows, count}
 static const weight_row layer_weights[] = {
-    W("attn_q.weight", wq, EMBD, Q_OUT, false),
-    W("attn_k.weight", wk, EMBD, K_OUT, false),
-    W("attn_v.weight", wv, EMBD, V_OUT, false),
-    W("attn_qkv.weight", wqkv, EMBD, QKV_OUT, false),
-    W("attn_output.weight", wo, ATTN_OUT, EMBD, false),
-    W("ffn_gate.weight", gate, EMBD, FF, false),
-    W("ffn_up.weight", up, EMBD, FF2, false), /* phi3, glm4: gate and up in one */
-    W("ffn_down.weight", down, FF, EMBD, false),
-    W("ffn_gate_inp.weight", router, EMBD, EXPERTS, false),
-    W("ffn_gate_exps.weight", gate_exps, EMBD, FF_EXP, true),
-    W("ffn_up_exps.weight", up_exps, EMBD, FF_EXP, true),
-    W("ffn_down_exps.weight", down_exps, FF_EXP, EMBD, true),
-    W("ffn_gate_shexp.weight", gate_shared, EMBD, FF_SHARED, false),
-    W("ffn_up_shexp.weight", up_shared, EMBD, FF_SHARED, false),
-    W("ffn_down_shexp.weight", down_shared, FF_SHARED, EMBD, false),
-    W("ffn_gate_inp_shexp.weight", shared_router, EMBD, ONE, false),
+    W("attn_q.weight", wq, EMBD, Q_OUT, ONE),
+    W("attn_k.weight", wk, EMBD, K_OUT, ONE),
+    W("attn_v.weight", wv, EMBD, V_OUT, ONE),
+    W("attn_qkv.weight", wqkv, EMBD, QKV_OUT, ONE),
+    W("attn_q_a.weight", wq_a, EMBD, Q_LORA, ONE),
+    W("attn_q_b.weight", wq_b, Q_LORA, Q_OUT, ONE),
+    W("attn_kv_a_mqa.weight", wkv_a, EMBD, KV_LORA_ROT, ONE),
+    W("attn_kv_b.weight", wkv_b, KV_LORA, KV_PAIR, ONE),
+    W("attn_k_b.weight", wk_b, PLAIN, KV_LORA, HEADS),
+    W("attn_v_b.weight", wv_b, KV_LORA, V_HEAD, HEADS),
+    W("attn_output.weight", wo, ATTN_OUT, EMBD, ONE),
+    W("ffn_gate.weight", gate, EMBD, FF, ONE),
+    W("ffn_up.weight", up, EMBD, FF2, ONE), /* phi3, glm4: gate and up in one */
+    W("ffn_down.weight", down, FF, EMBD, ONE),
+    W("ffn_gate_inp.weight", router, EMBD, EXPERTS, ONE),
+    W("ffn_gate_exps.weight", gate_exps, EMBD, FF_EXP, EXPERTS),
+    W("ffn_up_exps.weight", up_exps, EMBD, FF_EXP, EXPERTS),
+    W("ffn_down_exps.weight", down_exps, FF_EXP, EMBD, EXPERTS),
+    W("ffn_gate_shexp.weight", gate_shared, EMBD, FF_SHARED, ONE),
+    W("ffn_up_shexp.weight", up_shared, EMBD, FF_SHARED, ONE),
+    W("ffn_down_shexp.weight", down_shared, FF_SHARED, EMBD, ONE),
+    W("ffn_gate_inp_shexp.weight", shared_router, EMBD, ONE, ONE),
 };
 #undef W
 
@@ -48,10 +54,12 @@ static const vector_spec layer_vectors[] = {
     V("attn_norm.bias", attn_norm_b, EMBD, false),
     V("attn_norm_2.weight", attn_norm_2, EMBD, false),
     V("attn_norm_2.bias", attn_norm_2_b, EMBD, false),
-    V("attn_q_norm.weight", attn_q_norm, ANY, false),
-    V("attn_q_norm.bias", attn_q_norm_b, ANY, false),
-    V("attn_k_norm.weight", attn_k_norm, ANY, false),
-    V("attn_k_norm.bias", attn_k_norm_b, ANY, false),
+    V("attn_q_norm.weight", attn_q_norm, Q_NORM, false),
+    V("attn_q_norm.bias", attn_q_norm_b, Q_NORM, false),
+    V("attn_k_norm.weight", attn_k_norm, K_NORM, false),
+    V("attn_k_norm.bias", attn_k_norm_b, K_NORM, false),
+    V("attn_q_a_norm.weight", q_a_norm, Q_LORA, false),
+    V("attn_kv_a_norm.weight", kv_a_norm, KV_LORA, false),
     V("attn_sub_norm.weight", attn_sub_norm, ATTN_OUT, false),
     V("post_attention_norm.weight", attn_post_norm, EMBD, false),
     V("attn_sinks.weight", attn_sinks, HEADS, false),
@@ -80,6 +88,8 @@ static uint64_t axis_size(const nce_model *m, uint32_t layer, axis a)
     const nce_hparams *h = &m->h;
     const nce_layer_params *l = &h->layer[layer];
     const uint64_t q = (uint64_t)l->n_heads * h->n_dk, k = (uint64_t)l->n_kv_heads * h->n_dk, v = (uint64_t)l->n_kv_heads * h->n_dv;
+    const bool whole_norm = m->arch->flags & NCE_ARCH_QK_NORM_FULL || m->arch->norm == NCE_NORM_LAYER;
+    const uint64_t n_rot = h->n_rope != 0 ? h->rope[0].n_rot : 0;
     switch (a) {
     case ANY: return 0;
     case EMBD: return h->n_embd;
@@ -96,6 +106,14 @@ static uint64_t axis_size(const nce_model *m, uint32_t layer, axis a)
     case FF_SHARED: return h->n_ff_shared;
     case HEADS: return l->n_heads;
     case ONE: return 1;
+    case Q_NORM: return whole_norm ? q : h->n_dk;
+    case K_NORM: return whole_norm ? k : h->n_dk;
+    case Q_LORA: return h->n_lora_q;
+    case KV_LORA: return h->n_lora_kv;
+    case KV_LORA_ROT: return h->n_lora_kv + n_rot;
+    case PLAIN: return h->n_dk - n_rot;
+    case KV_PAIR: return (uint64_t)l->n_heads * (h->n_dk - n_rot + h->n_dv);
+    case V_HEAD: return h->n_dv;
     }
     return 0;
 }
@@ -172,7 +190,7 @@ static nce_status read_layer(nce_model *m, uint32_t i)
         const weight_row *r = &layer_weights[j];
         snprintf(name, sizeof name, "blk.%u.%s", i, r->name);
         const nce_status status = read_weight(m, name, axis_size(m, i, r->k), axis_size(m, i, r->rows),
-                                              r->experts ? m->h.n_experts : 1, false, (nce_weight *)((char *)l + r->field));
+                                              axis_size(m, i, r->count), false, (nce_weight *)((char *)l + r->field));
         if (status != NCE_OK) return status;
     }
     for (size_t j = 0; j < sizeof layer_vectors / sizeof *layer_vectors; j++) {
@@ -190,12 +208,26 @@ static nce_status missing(const nce_model *m, uint32_t i, const char *what)
     return nce_fail(m->ctx, NCE_ERR_FORMAT, "%s: layer %u has no tensor blk.%u.%s", nce_gguf_name(m->gguf), i, i, what);
 }
 
+static nce_status check_latent(const nce_model *m, uint32_t i)
+{
+    const nce_layer *l = &m->layers[i];
+    if (l->wq.type == NULL && (l->wq_a.type == NULL || l->wq_b.type == NULL || l->q_a_norm.data == NULL))
+        return missing(m, i, "attn_q or attn_q_a, attn_q_a_norm and attn_q_b.weight");
+    if (l->wkv_a.type == NULL || l->kv_a_norm.data == NULL) return missing(m, i, "attn_kv_a_mqa or attn_kv_a_norm.weight");
+    if (l->wkv_b.type == NULL && (l->wk_b.type == NULL || l->wv_b.type == NULL))
+        return missing(m, i, "attn_kv_b or attn_k_b and attn_v_b.weight");
+    return NCE_OK;
+}
+
 /* What the tensors of a layer must be together. */
 static nce_status check_layer(const nce_model *m, uint32_t i)
 {
     const nce_layer *l = &m->layers[i];
     const nce_layer_params *p = &m->h.layer[i];
-    if (l->wqkv.type == NULL && (l->wq.type == NULL || l->wk.type == NULL || l->wv.type == NULL)) return missing(m, i, "attn_q, attn_k, attn_v or attn_qkv.weight");
+    if (m->h.n_lora_kv != 0) {
+        const nce_status status = check_latent(m, i);
+        if (status != NCE_OK) return status;
+    } else if (l->wqkv.type == NULL && (l->wq.type == NULL || l->wk.type == NULL || l->wv.type == NULL)) return missing(m, i, "attn_q, attn_k, attn_v or attn_qkv.weight");
     if (l->wo.type == NULL) return missing(m, i, "attn_output.weight");
     if (l->router.type != NULL) {
         if (l->up_exps.type == NULL || l->down_exps.type == NULL) return missing(m, i, "ffn_up_exps and ffn_down_exps.weight");
@@ -226,7 +258,7 @@ static void count_work(nce_model *m)
     for (uint32_t i = 0; i < m->h.n_layers; i++)
         for (size_t j = 0; j < sizeof layer_weights / sizeof *layer_weights; j++)
             count_weight(m, (const nce_weight *)((const char *)&m->layers[i] + layer_weights[j].field),
-                         layer_weights[j].experts ? m->h.n_experts_used : 1);
+                         layer_weights[j].count == EXPERTS ? m->h.n_experts_used : axis_size(m, i, layer_weights[j].count));
     count_weight(m, m->output.type != NULL ? &m->output : &m->embed, 1);
 }
 
@@ -260,6 +292,17 @@ nce_status nce_model_read_weights(nce_model *m)
 #undef TRY
     count_work(m);
     return NCE_OK;
+}
+
+bool nce_model_weight_name(const nce_model *m, const nce_weight *w, char *name, size_t size)
+{
+    for (uint32_t i = 0; i < m->h.n_layers; i++)
+        for (size_t j = 0; j < sizeof layer_weights / sizeof *layer_weights; j++) {
+            if ((const nce_weight *)((const char *)&m->layers[i] + layer_weights[j].field) != w) continue;
+            snprintf(name, size, "blk.%u.%s", i, layer_weights[j].name);
+            return true;
+        }
+    return false;
 }
 
 void nce_model_free_weights(nce_model *m)

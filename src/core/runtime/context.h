@@ -14,6 +14,11 @@ typedef struct nce_error_slot {
     char text[NCE_ERROR_BYTES];
 } nce_error_slot;
 
+/* A block that lives as long as its context; the rest of it follows in the same allocation. */
+typedef struct nce_kept {
+    struct nce_kept *next;
+} nce_kept;
+
 struct nce_context {
     nce_allocator allocator;
     nce_log_fn *log;
@@ -21,10 +26,15 @@ struct nce_context {
     uint32_t log_level;
     uint32_t n_threads;
     nce_isa isa;
+    bool meters;
+    char *paths; /* NAME=PATH, each ended by a zero byte, the list by another; or NULL */
     uint32_t cpu; /* NCE_CPU_* bits the kernels may use, already masked by isa */
-    pthread_mutex_t error_mutex, log_mutex;
+    pthread_mutex_t error_mutex, log_mutex, devices_mutex;
+    struct nce_device_list *devices; /* hal/list.c: one block, or NULL until asked for */
     uint64_t error_sequence;
     nce_error_slot errors[NCE_ERROR_SLOTS];
+    pthread_mutex_t architectures_mutex;
+    nce_kept *architectures; /* registered by the program, see src/core/model/register.c */
 };
 
 /* ---- memory: 64-byte aligned, n may be 0 (a unique pointer all the same), NULL when there is none ---- */
@@ -46,6 +56,10 @@ nce_status nce_grow(nce_context *ctx, void **items, size_t *capacity, size_t nee
 nce_status nce_fail(nce_context *ctx, nce_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 nce_status nce_fail_nomem(nce_context *ctx, size_t bytes);
 void nce_log(nce_context *ctx, nce_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- where things lie ---- */
+/* The path that the context's options give for a name, or the usual one.  Lives as long as the context. */
+const char *nce_path(const nce_context *ctx, const char *name, const char *usual);
 
 /* ---- options ---- */
 /* Copy the caller's option struct of any age into dst (dst_size bytes, defaults already in it): an older, shorter one

@@ -7,10 +7,10 @@
 #include "src/core/session/session.h"
 #include <string.h>
 
-_Static_assert(sizeof(nce_chat_options) == 56, "ABI: grows only at the end");
+_Static_assert(sizeof(nce_chat_options) == 72, "ABI: grows only at the end");
 
-typedef enum role { SYSTEM, USER, ASSISTANT } role;
-static const char *const role_names[] = {"system", "user", "assistant"};
+typedef enum role { SYSTEM, USER, ASSISTANT, TOOL } role;
+static const char *const role_names[] = {"system", "user", "assistant", "tool"};
 
 typedef struct message {
     role role;
@@ -30,7 +30,10 @@ struct nce_chat {
     const nce_tokenizer *t;
     const nce_chat_format *format;
     nce_template *jinja; /* NULL: the format is a built-in one */
-    char *variables;     /* of jinja; may be NULL */
+    char *variables, *tools; /* of jinja; may be NULL */
+    int64_t now;
+    nce_chat_known rendered; /* the prompt being answered */
+    nce_chat_known known;    /* the last prompt and its reply */
     nce_sampler *sampler;
     uint32_t seq, max_tokens;
     message *messages; /* [0] is the system prompt, if there is one */
@@ -73,6 +76,7 @@ static size_t n_system(const nce_chat *c)
 
 static void remove_messages(nce_chat *c, size_t from, size_t to)
 {
+    if (from == to) return; /* there may be no list yet */
     for (size_t i = from; i < to; i++)
         message_finish(c->ctx, &c->messages[i]);
     memmove(&c->messages[from], &c->messages[to], (c->n_messages - to) * sizeof *c->messages);
@@ -158,19 +162,19 @@ static nce_status add_message(nce_chat *c, token_list *list, const message *m, c
     return status;
 }
 
-/* By the interpreter.  The text of a reply is encoded again, so the prefix is only shared as far as that gives its tokens. */
+/* By the interpreter: replies keep their tokens as long as the text goes on from what is known. */
 static nce_status render_prompt(nce_chat *c, token_list *list)
 {
+    const nce_chat_setting setting = {c->variables, c->tools, c->now};
     nce_template_message *m = nce_alloc_array(c->ctx, c->n_messages + 1, sizeof *m);
     if (m == NULL) return nce_fail_nomem(c->ctx, c->n_messages * sizeof *m);
     for (size_t i = 0; i < c->n_messages; i++)
         m[i] = (nce_template_message){.role = role_names[c->messages[i].role], .content = c->messages[i].text};
-    nce_free(c->ctx, list->ids);
-    *list = (token_list){0};
-    const nce_status status = nce_chat_render(c->ctx, c->t, c->jinja, m, c->n_messages, c->variables, &list->ids, &list->n);
-    list->capacity = list->n;
+    nce_chat_known_finish(c->ctx, &c->rendered);
+    const nce_status status = nce_chat_render(c->ctx, c->t, c->jinja, m, c->n_messages, &setting, &c->known, &c->rendered);
     nce_free(c->ctx, m);
-    return status;
+    list->n = 0;
+    return status == NCE_OK ? add_tokens(c, list, c->rendered.ids, c->rendered.n_ids) : status;
 }
 
 /* The whole conversation, ending where the assistant is to speak. */
@@ -213,31 +217,47 @@ static nce_status fit_prompt(nce_chat *c, token_list *list)
 }
 
 /* ---- creation ---- */
+static nce_status copy_text(nce_context *ctx, const char *text, char **out)
+{
+    if (text == NULL) return NCE_OK;
+    *out = nce_strndup(ctx, text, strlen(text));
+    return *out != NULL ? NCE_OK : nce_fail_nomem(ctx, strlen(text));
+}
+
+/* The template that the interpreter is to run; *n 0: a built-in format was chosen. */
+static nce_status choose_template(nce_chat *c, const nce_chat_options *o, const char **text, size_t *n)
+{
+    const bool asked = o->template_name != NULL, needed = asked || o->tools != NULL || o->now != 0;
+    if (o->template_text != NULL) {
+        *text = o->template_text, *n = strlen(o->template_text);
+        return NCE_OK;
+    }
+    const nce_status status = nce_model_meta_string(nce_session_model(c->s), "tokenizer.chat_template", text, n);
+    if (status != NCE_OK && (status != NCE_ERR_NOTFOUND || asked)) return status;
+    if (status == NCE_ERR_NOTFOUND) c->format = nce_chat_format_by_name("chatml");
+    else if (!needed) c->format = nce_chat_format_by_template(*text, *n);
+    return NCE_OK;
+}
+
 static nce_status choose_format(nce_chat *c, const nce_chat_options *o)
 {
     static const nce_chat_format by_interpreter = {.name = "jinja"};
-    const char *text = o->template_text;
-    size_t n = text != NULL ? strlen(text) : 0;
+    const char *text = NULL;
+    size_t n = 0;
+    nce_status status = NCE_OK;
     const bool own = o->template_name == NULL || strcmp(o->template_name, by_interpreter.name) == 0;
-    if (!own) {
-        c->format = nce_chat_format_by_name(o->template_name);
-        return c->format ? NCE_OK
-                         : nce_fail(c->ctx, NCE_ERR_NOTFOUND, "chat template '%s': known are llama2, llama3, chatml, zephyr, mistral, gemma, phi3, jinja",
-                                    o->template_name);
-    }
-    if (text == NULL) {
-        const nce_status status = nce_model_meta_string(nce_session_model(c->s), "tokenizer.chat_template", &text, &n);
-        if (status != NCE_OK && (status != NCE_ERR_NOTFOUND || o->template_name != NULL)) return status;
-        if (status == NCE_ERR_NOTFOUND) c->format = nce_chat_format_by_name("chatml");
-        else if (o->template_name == NULL) c->format = nce_chat_format_by_template(text, n);
-        if (c->format != NULL) return NCE_OK;
-    }
+    if (own) status = choose_template(c, o, &text, &n);
+    else if ((c->format = nce_chat_format_by_name(o->template_name)) == NULL)
+        return nce_fail(c->ctx, NCE_ERR_NOTFOUND, "chat template '%s': known are llama2, llama3, chatml, zephyr, mistral, gemma, phi3, jinja",
+                        o->template_name);
+    if (status == NCE_OK && c->format != NULL && o->tools != NULL)
+        return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_options: tools need a template that the interpreter runs, '%s' is built in", c->format->name);
+    if (status != NCE_OK || c->format != NULL) return status;
     c->format = &by_interpreter;
-    if (o->template_variables != NULL) {
-        c->variables = nce_strndup(c->ctx, o->template_variables, strlen(o->template_variables));
-        if (c->variables == NULL) return nce_fail_nomem(c->ctx, strlen(o->template_variables));
-    }
-    return nce_template_create(c->ctx, text, n, &c->jinja);
+    c->now = o->now;
+    status = copy_text(c->ctx, o->template_variables, &c->variables);
+    if (status == NCE_OK) status = copy_text(c->ctx, o->tools, &c->tools);
+    return status == NCE_OK ? nce_template_create(c->ctx, text, n, &c->jinja) : status;
 }
 
 nce_status nce_chat_create(nce_session *session, const nce_chat_options *options, nce_chat **out)
@@ -275,6 +295,9 @@ void nce_chat_destroy(nce_chat *c)
     nce_sampler_destroy(c->sampler);
     nce_template_destroy(c->jinja);
     nce_free(c->ctx, c->variables);
+    nce_free(c->ctx, c->tools);
+    nce_chat_known_finish(c->ctx, &c->rendered);
+    nce_chat_known_finish(c->ctx, &c->known);
     nce_free(c->ctx, c);
 }
 
@@ -335,29 +358,50 @@ static nce_status speak(nce_chat *c, const token_list *prompt, reply *r, nce_sto
     return status == NCE_OK ? r->status : status;
 }
 
-nce_status nce_chat_send(nce_chat *c, const char *text, nce_text_fn *on_text, void *user, nce_stop_reason *reason)
+/* What the sequence now stands for.  Losing it for lack of memory costs an evaluation, nothing else. */
+static void remember(nce_chat *c, const reply *r, nce_stop_reason why)
+{
+    if (c->jinja == NULL) return;
+    nce_chat_known_finish(c->ctx, &c->known);
+    c->known = c->rendered;
+    c->rendered = (nce_chat_known){0};
+    if (why != NCE_STOP_STRING) (void)nce_chat_known_extend(c->ctx, &c->known, r->text, r->n_text, r->tokens.ids, r->tokens.n);
+}
+
+nce_status nce_chat_reply(nce_chat *c, nce_text_fn *on_text, void *user, nce_stop_reason *reason)
 {
     nce_stop_reason why = NCE_STOP_NONE;
     token_list prompt = {0};
     if (c == NULL) return NCE_ERR_INVALID;
     if (reason != NULL) *reason = NCE_STOP_NONE;
-    if (text == NULL) return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_send: no text");
+    if (c->n_messages == n_system(c) || c->messages[c->n_messages - 1].role == ASSISTANT)
+        return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_reply: nobody has spoken since the last reply");
     reply r = {.chat = c, .on_text = on_text, .user = user};
-    nce_status status = append(c, USER, text, strlen(text));
-    if (status != NCE_OK) return status;
-    status = fit_prompt(c, &prompt);
+    nce_status status = fit_prompt(c, &prompt);
     if (status == NCE_OK) status = speak(c, &prompt, &r, &why);
     if (status == NCE_OK) status = append(c, ASSISTANT, r.text != NULL ? r.text : "", r.n_text);
+    if (status == NCE_OK) remember(c, &r, why);
     if (status == NCE_OK && why != NCE_STOP_STRING) { /* a stop string's tokens are no part of the reply: encode its text later */
         message *m = &c->messages[c->n_messages - 1];
         m->tokens = r.tokens.ids, m->n_tokens = r.tokens.n;
         r.tokens.ids = NULL;
     }
-    if (status != NCE_OK) remove_messages(c, c->n_messages - 1, c->n_messages);
     if (reason != NULL) *reason = why;
     nce_free(c->ctx, r.tokens.ids);
     nce_free(c->ctx, r.text);
     nce_free(c->ctx, prompt.ids);
+    return status;
+}
+
+nce_status nce_chat_send(nce_chat *c, const char *text, nce_text_fn *on_text, void *user, nce_stop_reason *reason)
+{
+    if (c == NULL) return NCE_ERR_INVALID;
+    if (reason != NULL) *reason = NCE_STOP_NONE;
+    if (text == NULL) return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_send: no text");
+    nce_status status = append(c, USER, text, strlen(text));
+    if (status != NCE_OK) return status;
+    status = nce_chat_reply(c, on_text, user, reason);
+    if (status != NCE_OK) remove_messages(c, c->n_messages - 1, c->n_messages);
     return status;
 }
 
@@ -378,7 +422,8 @@ nce_status nce_chat_append(nce_chat *c, const char *role_name, const char *text)
 {
     if (c == NULL) return NCE_ERR_INVALID;
     if (role_name == NULL || text == NULL) return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_append: no role or text");
-    for (role r = USER; r <= ASSISTANT; r++)
+    for (role r = USER; r <= (c->jinja != NULL ? TOOL : ASSISTANT); r++)
         if (strcmp(role_name, role_names[r]) == 0) return append(c, r, text, strlen(text));
-    return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_append: role '%s' is not user or assistant", role_name);
+    return nce_fail(c->ctx, NCE_ERR_INVALID, "nce_chat_append: role '%s' is not user or assistant%s", role_name,
+                    c->jinja != NULL ? " or tool" : "; tool needs a Jinja template");
 }

@@ -2,7 +2,10 @@
  * able to forge a token: wherever one contains the text of a control token, a noncharacter (U+FDD0, which no text may
  * contain in interchange) is put behind the first character of that text before rendering.  The result is cut at these
  * marks, the marks are dropped and the pieces encoded one by one: no piece contains the forged text as a whole.  A
- * conversation without such text, which is nearly every one, is encoded in one piece, just as models were trained. */
+ * conversation without such text, which is nearly every one, is encoded in one piece, just as models were trained.
+ *
+ * A later turn renders the whole conversation again.  Where that text begins with the earlier prompt and its reply, their
+ * tokens are taken over as the sequence holds them. */
 #include "src/core/session/chat_render.h"
 #include "src/core/runtime/context.h"
 #include "src/core/text/unicode.h"
@@ -93,6 +96,20 @@ static nce_status guard(nce_context *ctx, const nce_tokenizer *t, const char *te
     return nce_fail(ctx, NCE_ERR_LIMIT, "a message contains more than %d different control tokens", MAX_ROUNDS);
 }
 
+static nce_status encode_pieces(nce_context *ctx, const nce_tokenizer *t, const char *text, size_t n, bool marked,
+                                token_list *list)
+{
+    nce_status status = NCE_OK;
+    while (status == NCE_OK && n > 0) {
+        const char *cut = marked ? memmem(text, n, mark, MARK) : NULL;
+        const size_t take = cut != NULL ? (size_t)(cut - text) : n;
+        status = encode(ctx, t, list, text, take);
+        text += take, n -= take;
+        if (cut != NULL) text += MARK, n -= MARK;
+    }
+    return status;
+}
+
 static nce_status encode_rendered(nce_context *ctx, const nce_tokenizer *t, const char *text, size_t n, bool marked,
                                   token_list *list)
 {
@@ -107,14 +124,7 @@ static nce_status encode_rendered(nce_context *ctx, const nce_tokenizer *t, cons
             status = nce_grow(ctx, (void **)&list->ids, &list->capacity, 1, sizeof *list->ids);
         if (status == NCE_OK && !written) list->ids[list->n++] = bos;
     }
-    while (status == NCE_OK && n > 0) {
-        const char *cut = marked ? memmem(text, n, mark, MARK) : NULL;
-        const size_t take = cut != NULL ? (size_t)(cut - text) : n;
-        status = encode(ctx, t, list, text, take);
-        text += take, n -= take;
-        if (cut != NULL) text += MARK, n -= MARK;
-    }
-    return status;
+    return status == NCE_OK ? encode_pieces(ctx, t, text, n, marked, list) : status;
 }
 
 /* The text of a token, terminated: "" if there is none. */
@@ -126,40 +136,89 @@ static char *token_text(nce_context *ctx, const nce_tokenizer *t, int32_t token)
     return nce_strndup(ctx, piece, n);
 }
 
-nce_status nce_chat_render(nce_context *ctx, const nce_tokenizer *t, const nce_template *jinja,
-                           const nce_template_message *messages, size_t n_messages, const char *variables,
-                           int32_t **ids, size_t *n_ids)
+void nce_chat_known_finish(nce_context *ctx, nce_chat_known *k)
+{
+    nce_free(ctx, k->text);
+    nce_free(ctx, k->ids);
+    *k = (nce_chat_known){0};
+}
+
+nce_status nce_chat_known_extend(nce_context *ctx, nce_chat_known *k, const char *text, size_t n_text,
+                                 const int32_t *ids, size_t n_ids)
+{
+    char *longer = nce_realloc(ctx, k->text, k->n_text, k->n_text + n_text + 1);
+    if (longer != NULL) k->text = longer;
+    int32_t *more = nce_realloc(ctx, k->ids, k->n_ids * sizeof *ids, (k->n_ids + n_ids + 1) * sizeof *ids);
+    if (more != NULL) k->ids = more;
+    if (longer == NULL || more == NULL) return nce_fail_nomem(ctx, k->n_text + n_text);
+    if (n_text > 0) memcpy(k->text + k->n_text, text, n_text);
+    if (n_ids > 0) memcpy(k->ids + k->n_ids, ids, n_ids * sizeof *ids);
+    k->n_text += n_text, k->n_ids += n_ids;
+    return NCE_OK;
+}
+
+/* Tokens of a rendered text; those of known where the text goes on from it. */
+static nce_status encode_after(nce_context *ctx, const nce_tokenizer *t, const nce_chat_known *known, const char *text,
+                               size_t n, bool marked, token_list *list)
+{
+    if (known == NULL || known->n_text == 0 || n < known->n_text || memcmp(text, known->text, known->n_text) != 0)
+        return encode_rendered(ctx, t, text, n, marked, list);
+    const nce_status status = nce_grow(ctx, (void **)&list->ids, &list->capacity, known->n_ids + 1, sizeof *list->ids);
+    if (status != NCE_OK) return status;
+    memcpy(list->ids, known->ids, known->n_ids * sizeof *list->ids);
+    list->n = known->n_ids;
+    return encode_pieces(ctx, t, text + known->n_text, n - known->n_text, marked, list);
+}
+
+/* Copies of the messages that become no control tokens: guarded[i] is to be freed, *marked says whether there is one. */
+static nce_status guard_all(nce_context *ctx, const nce_tokenizer *t, nce_template_message *messages, size_t n,
+                            char **guarded, bool *marked)
+{
+    nce_status status = NCE_OK;
+    for (size_t i = 0; i < n && status == NCE_OK; i++) {
+        status = guard(ctx, t, messages[i].content, &guarded[i]);
+        if (guarded[i] != NULL) messages[i].content = guarded[i], *marked = true;
+    }
+    return status;
+}
+
+static nce_status render(nce_context *ctx, const nce_tokenizer *t, const nce_template *jinja,
+                         const nce_template_message *messages, size_t n_messages, const nce_chat_setting *setting,
+                         char **text, size_t *n)
 {
     nce_template_options o = NCE_TEMPLATE_OPTIONS_INIT;
-    token_list list = {0};
-    bool marked = false;
-    char *text = NULL, *bos = token_text(ctx, t, nce_tokenizer_bos(t)), *eos = token_text(ctx, t, nce_tokenizer_eos(t));
-    size_t n = 0;
-    *ids = NULL, *n_ids = 0;
-    nce_template_message *safe = nce_alloc_array(ctx, n_messages + 1, sizeof *safe);
-    char **guarded = nce_alloc_array(ctx, n_messages + 1, sizeof *guarded);
-    nce_status status = safe == NULL || guarded == NULL || bos == NULL || eos == NULL
-                            ? nce_fail_nomem(ctx, n_messages * sizeof *safe)
-                            : NCE_OK;
-    for (size_t i = 0; i < n_messages && status == NCE_OK; i++) {
-        safe[i] = messages[i];
-        status = guard(ctx, t, messages[i].content, &guarded[i]);
-        if (guarded[i] != NULL) safe[i].content = guarded[i], marked = true;
-    }
-    o.bos_token = bos, o.eos_token = eos, o.variables = variables;
+    char *bos = token_text(ctx, t, nce_tokenizer_bos(t)), *eos = token_text(ctx, t, nce_tokenizer_eos(t));
+    o.bos_token = bos, o.eos_token = eos;
+    o.variables = setting->variables, o.tools = setting->tools, o.now = setting->now;
     o.add_generation_prompt = 1;
-    if (status == NCE_OK) status = nce_template_render(jinja, safe, n_messages, &o, &text, &n);
-    if (status == NCE_OK) status = encode_rendered(ctx, t, text, n, marked, &list);
-    for (size_t i = 0; guarded != NULL && i < n_messages; i++)
-        nce_free(ctx, guarded[i]);
-    nce_template_text_destroy(jinja, text);
-    nce_free(ctx, guarded);
-    nce_free(ctx, safe);
+    const nce_status status = bos != NULL && eos != NULL ? nce_template_render(jinja, messages, n_messages, &o, text, n)
+                                                         : nce_fail_nomem(ctx, 1);
     nce_free(ctx, bos);
     nce_free(ctx, eos);
-    if (status == NCE_OK)
-        *ids = list.ids, *n_ids = list.n;
-    else
-        nce_free(ctx, list.ids);
+    return status;
+}
+
+nce_status nce_chat_render(nce_context *ctx, const nce_tokenizer *t, const nce_template *jinja,
+                           const nce_template_message *messages, size_t n_messages, const nce_chat_setting *setting,
+                           const nce_chat_known *known, nce_chat_known *out)
+{
+    token_list list = {0};
+    bool marked = false;
+    char *text = NULL;
+    size_t n = 0;
+    *out = (nce_chat_known){0};
+    nce_template_message *safe = nce_alloc_array(ctx, n_messages + 1, sizeof *safe);
+    char **guarded = nce_alloc_array(ctx, n_messages + 1, sizeof *guarded);
+    nce_status status = safe != NULL && guarded != NULL ? NCE_OK : nce_fail_nomem(ctx, n_messages * sizeof *safe);
+    if (status == NCE_OK && n_messages > 0) memcpy(safe, messages, n_messages * sizeof *safe);
+    if (status == NCE_OK) status = guard_all(ctx, t, safe, n_messages, guarded, &marked);
+    if (status == NCE_OK) status = render(ctx, t, jinja, safe, n_messages, setting, &text, &n);
+    if (status == NCE_OK) status = encode_after(ctx, t, known, text, n, marked, &list);
+    for (size_t i = 0; guarded != NULL && i < n_messages; i++)
+        nce_free(ctx, guarded[i]);
+    nce_free(ctx, guarded);
+    nce_free(ctx, safe);
+    *out = (nce_chat_known){text, n, list.ids, list.n};
+    if (status != NCE_OK) nce_chat_known_finish(ctx, out);
     return status;
 }

@@ -112,6 +112,8 @@ static nce_status run_step(nce_session *s, const nce_run *runs, size_t n_runs, c
     bool contiguous;
     float *direct;
     nce_event *event;
+    double joules0 = 0.0, joules = 0.0;
+    if (s->metered) s->metered = nce_meters_joules(s->meters, &joules0);
     const double t0 = now();
     fill_step(s, runs, n_runs, at, &step, &direct, &contiguous);
     fill_rope(s, &step);
@@ -129,6 +131,8 @@ static nce_status run_step(nce_session *s, const nce_run *runs, size_t n_runs, c
     const bool decode = step.n_rows == step.n_runs;
     *(decode ? &s->counters.decode_tokens : &s->counters.prompt_tokens) += step.n_rows;
     *(decode ? &s->counters.decode_seconds : &s->counters.prompt_seconds) += now() - t0;
+    if (s->metered) s->metered = nce_meters_joules(s->meters, &joules);
+    *(decode ? &s->counters.decode_joules : &s->counters.prompt_joules) += joules - joules0;
     s->counters.steps++;
     return NCE_OK;
 }

@@ -8,7 +8,9 @@ static nce_status page_create(nce_session *s, nce_page **out)
     nce_page *p = nce_alloc_zero(s->ctx, sizeof *p);
     *out = NULL;
     if (p == NULL) return nce_fail_nomem(s->ctx, sizeof *p);
-    const nce_status status = d->ops->buffer_create(d, s->forward->page_bytes, &p->buffer);
+    const nce_status status = d->ops->page_create != NULL
+                                  ? d->ops->page_create(s->exec, s->forward->page_bytes, &p->buffer)
+                                  : d->ops->buffer_create(d, s->forward->page_bytes, &p->buffer);
     if (status != NCE_OK) {
         nce_free(s->ctx, p);
         return status;

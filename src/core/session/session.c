@@ -2,7 +2,7 @@
 #include "src/core/session/session.h"
 #include <string.h>
 
-_Static_assert(sizeof(nce_session_options) == 40, "ABI: grows only at the end");
+_Static_assert(sizeof(nce_session_options) == 48, "ABI: grows only at the end");
 
 static nce_status bad_option(nce_context *ctx, const char *name, uint32_t value, uint32_t limit)
 {
@@ -24,7 +24,8 @@ static nce_status read_session_options(nce_session *s, const nce_session_options
     if (o->n_seq > 1024) return bad_option(s->ctx, "n_seq", o->n_seq, 1024);
     if (o->n_batch > 4096) return bad_option(s->ctx, "n_batch", o->n_batch, 4096);
     if (o->n_threads > 1024) return bad_option(s->ctx, "n_threads", o->n_threads, 1024);
-    if (o->kv_types_set > 1 || o->dense_only > 1) return nce_fail(s->ctx, NCE_ERR_INVALID, "nce_session_options: kv_types_set and dense_only must be 0 or 1");
+    if (o->kv_types_set > 1 || o->collect_importance > 1 || o->dense_only > 1 || o->reserved != 0)
+        return nce_fail(s->ctx, NCE_ERR_INVALID, "nce_session_options: kv_types_set, collect_importance and dense_only must be 0 or 1, reserved 0");
     if (o->kv_types_set == 0) o->kv_type_k = o->kv_type_v = NCE_TYPE_F16;
     if (!kv_type_known(o->kv_type_k) || !kv_type_known(o->kv_type_v))
         return nce_fail(s->ctx, NCE_ERR_UNSUPPORTED, "nce_session_options: KV types %u, %u: F32, F16, BF16, Q8_0 and Q4_0 are supported",
@@ -57,10 +58,15 @@ static nce_status take_memory(nce_session *s)
         if (s->rope_rows[i] == NULL) return nce_fail_nomem(s->ctx, (size_t)n * r->n_rot * sizeof(float));
     }
     nce_status status = nce_forward_create(m, (nce_type)s->o.kv_type_k, (nce_type)s->o.kv_type_v, &s->forward);
+    if (status == NCE_OK && s->o.collect_importance) status = nce_importance_create(m, s->forward, &s->importance);
     if (status != NCE_OK) return status;
     const nce_exec_options e = {.max_rows = n, .max_selected = s->max_selected, .max_runs = s->o.n_seq,
                                 .max_positions = s->o.n_ctx, .n_threads = s->o.n_threads, .dense_only = s->o.dense_only != 0};
-    return m->device->ops->exec_create(m->device, &s->forward->program, &e, &s->exec);
+    status = m->device->ops->exec_create(m->device, &s->forward->program, &e, &s->exec);
+    if (status == NCE_OK && s->ctx->meters) status = nce_meters_open(s->ctx, m->device->caps.meters, &s->meters);
+    double joules;
+    s->metered = nce_meters_joules(s->meters, &joules);
+    return status;
 }
 
 nce_status nce_session_create(nce_model *model, const nce_session_options *options, nce_session **out)
@@ -92,6 +98,8 @@ void nce_session_destroy(nce_session *s)
         nce_free(s->ctx, s->seqs[i].addresses);
     }
     if (s->exec != NULL) s->model->device->ops->exec_destroy(s->exec);
+    nce_importance_destroy(s->ctx, s->importance);
+    nce_meters_close(s->meters);
     nce_forward_destroy(s->ctx, s->forward);
     for (uint32_t i = 0; i < NCE_MAX_ROPE; i++)
         nce_free(s->ctx, s->rope_rows[i]);
@@ -167,6 +175,24 @@ static nce_status zero_share(const nce_session *s, double *value)
     return NCE_OK;
 }
 
+static nce_status energy_metric(const nce_session *s, nce_metric metric, double *value)
+{
+    const nce_counters *c = &s->counters;
+    if (!s->metered) return NCE_ERR_NOTFOUND;
+    switch (metric) {
+    case NCE_METRIC_PROMPT_JOULES: *value = c->prompt_joules; return NCE_OK;
+    case NCE_METRIC_DECODE_JOULES: *value = c->decode_joules; return NCE_OK;
+    case NCE_METRIC_JOULES_PER_TOKEN:
+        if (c->decode_tokens == 0) return NCE_ERR_NOTFOUND;
+        *value = c->decode_joules / (double)c->decode_tokens;
+        return NCE_OK;
+    default: /* tokens per joule */
+        if (c->decode_joules <= 0.0) return NCE_ERR_NOTFOUND;
+        *value = (double)c->decode_tokens / c->decode_joules;
+        return NCE_OK;
+    }
+}
+
 nce_status nce_session_metric(const nce_session *s, nce_metric metric, double *value)
 {
     if (s == NULL || value == NULL) return NCE_ERR_INVALID;
@@ -182,6 +208,11 @@ nce_status nce_session_metric(const nce_session *s, nce_metric metric, double *v
     case NCE_METRIC_SCRATCH_BYTES: *value = (double)s->model->device->ops->exec_bytes(s->exec); return NCE_OK;
     case NCE_METRIC_KV_PAGES_SHARED: *value = (double)shared_pages(s); return NCE_OK;
     case NCE_METRIC_ZERO_ACTIVATIONS: return zero_share(s, value);
+    case NCE_METRIC_DEVICE_BUSY: return nce_meters_busy(s->meters, value) ? NCE_OK : NCE_ERR_NOTFOUND;
+    case NCE_METRIC_PROMPT_JOULES:
+    case NCE_METRIC_DECODE_JOULES:
+    case NCE_METRIC_JOULES_PER_TOKEN:
+    case NCE_METRIC_TOKENS_PER_JOULE: return energy_metric(s, metric, value);
     }
     return NCE_ERR_NOTFOUND;
 }
@@ -190,4 +221,5 @@ void nce_session_metrics_reset(nce_session *s)
 {
     s->counters.prompt_tokens = s->counters.decode_tokens = s->counters.steps = 0;
     s->counters.prompt_seconds = s->counters.decode_seconds = 0.0;
+    s->counters.prompt_joules = s->counters.decode_joules = 0.0;
 }

@@ -1,4 +1,5 @@
 /* Encoding: special tokens are found first (leftmost, longest), the text between them goes to the vocabulary's kind. */
+#include "src/core/text/nfc.h"
 #include "src/core/text/tokenizer.h"
 #include <string.h>
 
@@ -83,6 +84,21 @@ static nce_status encode_cbpe(nce_encoder *e, const char *text, size_t n)
     return status;
 }
 
+/* Words wait in a queue as pointers into the text, so the normalized one must live until they are flushed. */
+static nce_status encode_nfc(nce_encoder *e, const char *text, size_t n)
+{
+    const char *normal, *limit = e->limit;
+    char *owned;
+    nce_status status = nce_nfc(e->t->ctx, text, n, &normal, &n, &owned);
+    if (status != NCE_OK) return status;
+    if (owned != NULL) e->limit = owned + n;
+    status = nce_encode_bpe(e, normal, n);
+    if (status == NCE_OK) status = nce_encode_flush(e);
+    nce_free(e->t->ctx, owned);
+    e->limit = limit;
+    return status;
+}
+
 static nce_status encode_fragment(nce_encoder *e, const char *text, size_t n, bool at_start)
 {
     nce_status status = NCE_OK;
@@ -92,7 +108,7 @@ static nce_status encode_fragment(nce_encoder *e, const char *text, size_t n, bo
         status = nce_encode_spm(e, text, n, at_start && e->t->add_space_prefix);
         break;
     case NCE_TOKENIZER_BPE:
-        status = nce_encode_bpe(e, text, n);
+        status = e->t->split_flags & NCE_SPLIT_NFC ? encode_nfc(e, text, n) : nce_encode_bpe(e, text, n);
         break;
     case NCE_TOKENIZER_CBPE:
         status = encode_cbpe(e, text, n);

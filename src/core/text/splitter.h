@@ -56,7 +56,8 @@ enum {
     NCE_SPLIT_RAW = 2,         /* characters, not bytes, are merged, and a space is written U+2581 */
     NCE_SPLIT_ADD_BOS = 4,     /* unless the file says otherwise */
     NCE_SPLIT_ADD_SEP = 8,
-    NCE_SPLIT_NO_ESCAPE = 16 /* of RAW: spaces stay spaces */
+    NCE_SPLIT_NO_ESCAPE = 16, /* of RAW: spaces stay spaces */
+    NCE_SPLIT_NFC = 32        /* the text is brought to NFC first */
 };
 typedef struct nce_split_name {
     const char *name;

@@ -215,7 +215,7 @@ static nce_status write_json(const nce_tokenizer *t, const char *path, const cha
     if (f == NULL) return nce_fail(t->ctx, NCE_ERR_IO, "%s: %s", path, strerror(errno));
     fputs("{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\n", f);
     put_added(f, t, tokens);
-    fputs("\"normalizer\":null,\n", f);
+    fputs(t->split_flags & NCE_SPLIT_NFC ? "\"normalizer\":{\"type\":\"NFC\"},\n" : "\"normalizer\":null,\n", f);
     put_pre_tokenizer(f, regex);
     fputs(",\n\"post_processor\":null,\n\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":"
           "true,"

@@ -59,10 +59,11 @@ uint32_t nce_unicode_to_lower(uint32_t cp)
     return p != NULL ? p->to : cp;
 }
 
-/* Hangul syllables are computed (3.12), the rest is in the table. */
+/* Hangul syllables are computed (The Unicode Standard, 3.12), the rest is in the tables. */
+enum { S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, N_L = 19, N_V = 21, N_T = 28, N_S = 11172 };
+
 size_t nce_unicode_decompose(uint32_t cp, uint32_t out[4])
 {
-    enum { S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, N_V = 21, N_T = 28, N_S = 11172 };
     if (cp >= S_BASE && cp < S_BASE + N_S) {
         const uint32_t s = cp - S_BASE;
         out[0] = L_BASE + s / (N_V * N_T);
@@ -78,4 +79,41 @@ size_t nce_unicode_decompose(uint32_t cp, uint32_t out[4])
     for (size_t i = 0; i < (p->to & 7); i++)
         out[i] = nce_unicode_nfd_pool[(p->to >> 3) + i];
     return p->to & 7;
+}
+
+uint32_t nce_unicode_combining_class(uint32_t cp)
+{
+    const nce_unicode_pair *p = find(nce_unicode_ccc, nce_unicode_n_ccc, cp);
+    return p != NULL ? p->to : 0;
+}
+
+uint32_t nce_unicode_compose(uint32_t first, uint32_t second)
+{
+    if (first - L_BASE < N_L && second - V_BASE < N_V) return S_BASE + ((first - L_BASE) * N_V + second - V_BASE) * N_T;
+    if (first - S_BASE < N_S && (first - S_BASE) % N_T == 0 && second - T_BASE - 1 < N_T - 1)
+        return first + second - T_BASE;
+    const nce_unicode_composition *t = nce_unicode_compositions;
+    size_t low = 0, high = nce_unicode_n_compositions;
+    while (low < high) {
+        const size_t mid = (low + high) / 2;
+        if (t[mid].first < first || (t[mid].first == first && t[mid].second < second))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < nce_unicode_n_compositions && t[low].first == first && t[low].second == second ? t[low].to : 0;
+}
+
+bool nce_unicode_is_careful(uint32_t cp)
+{
+    if (cp > 0x10FFFF || !(nce_unicode_careful_blocks[cp >> 11] >> (cp >> 8 & 7) & 1)) return false;
+    size_t low = 0, high = nce_unicode_n_careful;
+    while (low < high) { /* the first range that does not end before cp */
+        const size_t mid = (low + high) / 2;
+        if (nce_unicode_careful[mid].to < cp)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < nce_unicode_n_careful && nce_unicode_careful[low].from <= cp;
 }

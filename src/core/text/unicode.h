@@ -4,6 +4,7 @@
  * Property names of a regular expression become bits, so that a bracket expression is two masks: wanted and refused. */
 #ifndef NCE_SRC_TEXT_UNICODE_H
 #define NCE_SRC_TEXT_UNICODE_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,7 +58,17 @@ extern const nce_unicode_pair nce_unicode_lower[]; /* simple lower case, sorted 
 extern const nce_unicode_pair
     nce_unicode_nfd[]; /* full canonical decomposition, sorted; to = pool index << 3 | length */
 extern const uint32_t nce_unicode_nfd_pool[];
-extern const size_t nce_unicode_n_lower, nce_unicode_n_nfd;
+/* Canonical composition (nfc.c). */
+typedef struct nce_unicode_composition {
+    uint32_t first, second, to;
+} nce_unicode_composition;
+extern const nce_unicode_composition
+    nce_unicode_compositions[];                      /* sorted by first, then second; without the excluded */
+extern const nce_unicode_pair nce_unicode_ccc[];     /* canonical combining classes but 0, sorted */
+extern const nce_unicode_pair nce_unicode_careful[]; /* ranges: combining, or not surely in NFC by themselves */
+extern const uint8_t nce_unicode_careful_blocks[];   /* a bit for each 256 code points: has it such ones? */
+extern const size_t nce_unicode_n_lower, nce_unicode_n_nfd, nce_unicode_n_ccc, nce_unicode_n_compositions,
+    nce_unicode_n_careful;
 
 enum { NCE_REPLACEMENT = 0xFFFD };
 
@@ -92,5 +103,10 @@ static inline size_t nce_utf8_length(uint8_t lead)
 uint32_t nce_unicode_to_lower(uint32_t cp);
 /* Canonical decomposition of one code point (no reordering of marks) to at most 4; returns their number. */
 size_t nce_unicode_decompose(uint32_t cp, uint32_t out[4]);
+uint32_t nce_unicode_combining_class(uint32_t cp);
+/* The character that two canonically compose to, 0 if none. */
+uint32_t nce_unicode_compose(uint32_t first, uint32_t second);
+/* May cp change, or change what is before it, when a text is brought to NFC? */
+bool nce_unicode_is_careful(uint32_t cp);
 
 #endif

@@ -69,13 +69,15 @@ const nce_device_ops nce_cpu_ops = {
     .exec_destroy = nce_cpu_exec_destroy,
     .exec_bytes = nce_cpu_exec_bytes,
     .exec_sparsity = nce_cpu_exec_sparsity,
+    .exec_read = nce_cpu_exec_read,
+    .exec_write = nce_cpu_exec_write,
     .submit = nce_cpu_submit,
     .wait = nce_cpu_wait,
 };
 
 void nce_cpu_device_init(nce_cpu_device *d, nce_context *ctx, uint32_t cpu)
 {
-    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true}};
+    d->base = (nce_device){&nce_cpu_ops, ctx, {.host_memory = true, .exact = true, .observes = true}};
     nce_matmul_ops_init(&d->k.matmul, cpu);
     nce_attn_ops_init(&d->k.attn, cpu);
     nce_vec_ops_init(&d->k.vec, cpu);
@@ -93,4 +95,4 @@ static nce_status cpu_create(nce_context *ctx, const char *argument, nce_device 
     return NCE_OK;
 }
 
-const nce_device_driver nce_cpu_driver = {"cpu", "the processor: scalar, AVX2, AVX-512 or NEON, chosen at run time", cpu_create};
+const nce_device_driver nce_cpu_driver = {"cpu", "the processor: scalar, AVX2, AVX-512 or NEON, chosen at run time", cpu_create, NULL};

@@ -8,15 +8,16 @@ static nce_cpu_op_fn *const op_functions[NCE_OP_KINDS] = {
     [NCE_OP_ACT] = nce_cpu_act,           [NCE_OP_GLU] = nce_cpu_glu,           [NCE_OP_ADD] = nce_cpu_add,
     [NCE_OP_SCALE] = nce_cpu_scale,       [NCE_OP_SOFTCAP] = nce_cpu_softcap,   [NCE_OP_SELECT] = nce_cpu_select,
     [NCE_OP_ROUTE] = nce_cpu_route,       [NCE_OP_EXPERTS] = nce_cpu_experts_run,
-    [NCE_OP_SCALE_BY] = nce_cpu_scale_by, [NCE_OP_POSITION] = nce_cpu_position,
+    [NCE_OP_SCALE_BY] = nce_cpu_scale_by, [NCE_OP_POSITION] = nce_cpu_position, [NCE_OP_COPY] = nce_cpu_copy,
+    [NCE_OP_MATMUL_HEADS] = nce_cpu_matmul_heads,
 };
 
-/* What a thread needs may have been made by another one: then all meet first.  ATTENTION and EXPERTS begin with barriers of
- * their own, MATMUL too unless there is a single row, which thread 0 made if the operation before was row-wise. */
+/* What a thread needs may have been made by another one: then all meet first.  ATTENTION, EXPERTS and
+ * MATMUL_HEADS begin with barriers of their own, MATMUL too unless there is a single row, which thread 0 made if the operation before was row-wise. */
 static bool needs_barrier(nce_op_kind before, nce_op_kind kind, size_t n_rows)
 {
     const bool own_rows = nce_cpu_row_wise(before) || before == NCE_OP_SELECT || before == NCE_OP_EXPERTS;
-    if (kind == NCE_OP_ATTENTION || kind == NCE_OP_EXPERTS) return false;
+    if (kind == NCE_OP_ATTENTION || kind == NCE_OP_EXPERTS || kind == NCE_OP_MATMUL_HEADS) return false;
     if (kind == NCE_OP_MATMUL) return n_rows == 1 && !own_rows;
     return !(own_rows && nce_cpu_row_wise(kind));
 }

@@ -58,6 +58,7 @@ struct nce_exec {
     nce_exec_options o;
     float *slot[NCE_MAX_SLOTS];
     uint8_t *act[3];     /* packed activations: float, blocks of 32, blocks of 256 */
+    size_t head_act_bytes; /* from one head's packed activations to the next */
     uint8_t **scratch;   /* [n_threads] for products, attention and tiles of outputs */
     size_t tile_floats;  /* of scratch, before the kernels' part */
     float *parts;        /* partial attention results, NCE_CPU_ATTN_GROUP runs */
@@ -106,7 +107,7 @@ static inline float *nce_cpu_row(const nce_cpu_thread *t, nce_view v, size_t row
 typedef bool nce_cpu_op_fn(nce_cpu_thread *t, const nce_op *op, size_t index);
 nce_cpu_op_fn nce_cpu_embed, nce_cpu_norm, nce_cpu_matmul, nce_cpu_rope, nce_cpu_kv_store, nce_cpu_attention, nce_cpu_act,
     nce_cpu_glu, nce_cpu_add, nce_cpu_scale, nce_cpu_softcap, nce_cpu_select, nce_cpu_route,
-    nce_cpu_experts_run, nce_cpu_scale_by, nce_cpu_position;
+    nce_cpu_experts_run, nce_cpu_scale_by, nce_cpu_position, nce_cpu_copy, nce_cpu_matmul_heads;
 
 /* Does op need a barrier before it, given the operation before it?  Row-wise chains do not. */
 bool nce_cpu_row_wise(nce_op_kind kind);
@@ -114,6 +115,8 @@ bool nce_cpu_row_wise(nce_op_kind kind);
 nce_status nce_cpu_exec_create(nce_device *d, const nce_program *p, const nce_exec_options *o, nce_exec **out);
 void nce_cpu_exec_destroy(nce_exec *e);
 size_t nce_cpu_exec_bytes(const nce_exec *e);
+nce_status nce_cpu_exec_read(nce_exec *e, uint32_t slot, size_t n_rows, float *host);
+nce_status nce_cpu_exec_write(nce_exec *e, uint32_t slot, size_t n_rows, const float *host);
 nce_status nce_cpu_submit(nce_exec *e, const nce_step *step, nce_event **out);
 nce_status nce_cpu_wait(nce_event *event);
 
@@ -127,5 +130,8 @@ void nce_cpu_exec_sparsity(const nce_exec *e, uint64_t *columns, uint64_t *zero)
  * columns, and a is sparse_act of the running step. */
 void nce_cpu_product(nce_cpu_thread *t, const nce_op_matrix *m, const uint8_t *w, const float *bias, const nce_act *a,
                      const nce_sparse_weight *sparse, size_t row0, size_t row1, float *y, size_t ld_y);
+
+/* Add rows [0, n_rows) of x, columns [from, to), to what was seen; from 0 counts the rows.  Does nothing if nobody asked. */
+void nce_cpu_observe(const nce_seen *s, size_t set, const float *x, size_t ld_x, size_t n_rows, size_t k, size_t from, size_t to);
 
 #endif

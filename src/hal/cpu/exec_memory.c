@@ -42,19 +42,30 @@ static size_t parts_act_bytes(const nce_matmul_ops *ops, uint32_t block, size_t 
     return n_cols * column + n_parts * 64;
 }
 
+static int act_slot(uint32_t block) { return block == 0 ? 0 : block == 32 ? 1 : 2; }
+
 /* Packed activations: the largest of each block size over all products. */
 static bool take_acts(nce_exec *e)
 {
     const nce_matmul_ops *ops = &e->device->k.matmul;
-    size_t bytes[3] = {0};
+    size_t bytes[3] = {0}, head_parts[3] = {0};
     for (size_t i = 0; i < e->program->n_ops; i++) {
         const nce_op *op = &e->program->ops[i];
         for (uint32_t m = 0; op->kind == NCE_OP_MATMUL && m < op->n_matrices; m++) {
             const nce_weight *w = op->matrix[m].w;
-            const int a = w->type->act_block == 0 ? 0 : w->type->act_block == 32 ? 1 : 2;
+            const int a = act_slot(w->type->act_block);
             bytes[a] = max_size(bytes[a], most_act_bytes(ops, w->type->act_block, e->o.max_rows, w->k));
         }
+        if (op->kind == NCE_OP_MATMUL_HEADS) {
+            const nce_weight *w = op->matrix[0].w;
+            const int a = act_slot(w->type->act_block);
+            const size_t one = (most_act_bytes(ops, w->type->act_block, e->o.max_rows, w->k) + 63) & ~(size_t)63;
+            e->head_act_bytes = max_size(e->head_act_bytes, one);
+            head_parts[a] = max_size(head_parts[a], op->n_groups);
+        }
     }
+    for (int a = 0; a < 3; a++)
+        bytes[a] = max_size(bytes[a], head_parts[a] * e->head_act_bytes);
     for (int a = 0; a < 3; a++)
         if (bytes[a] != 0 && !take(e, &e->act[a], bytes[a] + 64, 1)) return false;
     return true;
@@ -161,4 +172,16 @@ void nce_cpu_exec_destroy(nce_exec *e)
 size_t nce_cpu_exec_bytes(const nce_exec *e)
 {
     return e->bytes;
+}
+
+nce_status nce_cpu_exec_read(nce_exec *e, uint32_t slot, size_t n_rows, float *host)
+{
+    memcpy(host, e->slot[slot], n_rows * e->program->slot_width[slot] * sizeof *host);
+    return NCE_OK;
+}
+
+nce_status nce_cpu_exec_write(nce_exec *e, uint32_t slot, size_t n_rows, const float *host)
+{
+    memcpy(e->slot[slot], host, n_rows * e->program->slot_width[slot] * sizeof *host);
+    return NCE_OK;
 }

@@ -29,7 +29,7 @@ static void limit_groups(float *score, const nce_op_route *r)
             if (s > a) b = a, a = s;
             else if (s > b) b = s;
         }
-        group[g] = r->bias != NULL ? a + b : a;
+        group[g] = r->bias != NULL && size > 1 ? a + b : a;
     }
     for (uint32_t i = 0; i < r->n_groups_used; i++)
         keep[take_best(group, r->n_groups)] = true;
@@ -147,12 +147,14 @@ static void gather_and_pack(nce_cpu_thread *t, const nce_op *op, const nce_weigh
         for (size_t i = 0; i < a.n_cols; i++)
             memcpy(dst + i * up->k, nce_cpu_row(t, op->in, x->pair_row[x->first[e] + i]), up->k * sizeof *dst);
         t->k->matmul.pack(&a, dst, up->k, 0, 1);
+        nce_cpu_observe(&op->seen, e, dst, up->k, a.n_cols, up->k, 0, up->k);
     }
 }
 
-static void activate_and_pack(nce_cpu_thread *t, const nce_op_experts *o)
+static void activate_and_pack(nce_cpu_thread *t, const nce_op *op)
 {
     nce_cpu_experts *x = &t->e->experts;
+    const nce_op_experts *o = &op->experts;
     const size_t width = o->down->k;
     for (uint32_t e = (uint32_t)t->id; e < o->down->n_experts; e += (uint32_t)t->n) {
         const nce_act a = expert_act(x, e, o->down->type->act_block, width);
@@ -162,6 +164,7 @@ static void activate_and_pack(nce_cpu_thread *t, const nce_op_experts *o)
             if (o->gate != NULL) t->k->vec.glu(up + i * width, gate + i * width, up + i * width, width, o->f);
             else t->k->vec.act(up + i * width, up + i * width, width, o->f);
         t->k->matmul.pack(&a, up, width, 0, 1);
+        nce_cpu_observe(&op->seen_down, e, up, width, a.n_cols, width, 0, width);
     }
 }
 
@@ -203,7 +206,7 @@ bool nce_cpu_experts_run(nce_cpu_thread *t, const nce_op *op, size_t index)
     if (nce_team_barrier(team, t->id)) return true;
     if (t->id == 0) place_acts(t, n_experts, o->down->type->act_block, o->down->k);
     if (nce_team_barrier(team, t->id)) return true;
-    activate_and_pack(t, o);
+    activate_and_pack(t, op);
     if (nce_team_barrier(team, t->id)) return true;
     products(t, &t->e->next[2 * index + 1], (const nce_weight *[]){NULL, o->down}, (const float *[]){NULL, o->down_bias},
              (float *[]){NULL, x->y}, (chunk_down + 63) / 64 * 64);

@@ -101,7 +101,35 @@ bool nce_cpu_matmul(nce_cpu_thread *t, const nce_op *op, size_t index)
         pack_inputs(t, op, acts, t->id, t->n);
     }
     if (nce_team_barrier(&t->e->team, t->id)) return true;
+    size_t from, to;
+    nce_cpu_share(t, op->matrix[0].w->k, &from, &to);
+    nce_cpu_observe(&op->seen, 0, nce_cpu_row(t, op->in, 0), nce_cpu_ld(t, op->in), n, op->matrix[0].w->k, from, to);
     if (n <= NCE_CPU_DECODE_COLS) fixed_rows(t, op, acts, n == 1 ? t->e->sparse_now : NULL);
     else chunked_rows(t, op, index, acts);
+    return false;
+}
+
+/* One product per head.  Heads are packed each for itself; rows of all heads are then handed out as chunks of one list. */
+bool nce_cpu_matmul_heads(nce_cpu_thread *t, const nce_op *op, size_t index)
+{
+    const size_t n = nce_cpu_rows(t, op);
+    const nce_op_matrix *m = &op->matrix[0];
+    const nce_weight *w = m->w;
+    const size_t n_chunks = (w->n_rows + NCE_CPU_CHUNK_ROWS - 1) / NCE_CPU_CHUNK_ROWS;
+    uint8_t *acts = t->e->act[act_index(w->type->act_block)];
+    if (nce_team_barrier(&t->e->team, t->id)) return true;
+    for (size_t h = t->id; h < op->n_groups; h += t->n) {
+        const nce_act a = {w->type->act_block, n, w->k, acts + h * t->e->head_act_bytes};
+        const float *x = nce_cpu_row(t, op->in, 0) + h * op->in_stride;
+        t->k->matmul.pack(&a, x, nce_cpu_ld(t, op->in), 0, 1);
+        nce_cpu_observe(&op->seen, h, x, nce_cpu_ld(t, op->in), n, w->k, 0, w->k);
+    }
+    if (nce_team_barrier(&t->e->team, t->id)) return true;
+    for (size_t unit; (unit = atomic_fetch_add_explicit(&t->e->next[index], 1, memory_order_relaxed)) < op->n_groups * n_chunks;) {
+        const size_t h = unit / n_chunks, from = unit % n_chunks * NCE_CPU_CHUNK_ROWS, to = from + NCE_CPU_CHUNK_ROWS;
+        const nce_act a = {w->type->act_block, n, w->k, acts + h * t->e->head_act_bytes};
+        nce_cpu_product(t, m, w->buffer->address + w->offset + h * w->expert_bytes, NULL, &a, NULL, from, to < w->n_rows ? to : w->n_rows,
+                        nce_cpu_row(t, op->out, 0) + h * op->out_stride, nce_cpu_ld(t, op->out));
+    }
     return false;
 }

@@ -14,6 +14,7 @@ bool nce_cpu_row_wise(nce_op_kind kind)
     case NCE_OP_ATTENTION:
     case NCE_OP_SELECT:
     case NCE_OP_EXPERTS:
+    case NCE_OP_MATMUL_HEADS:
         return false;
     default:
         return true;
@@ -140,6 +141,16 @@ bool nce_cpu_softcap(nce_cpu_thread *t, const nce_op *op, size_t index)
     (void)index;
     FOR_MY_ROWS(r)
     t->k->vec.softcap(nce_cpu_row(t, op->out, r), nce_cpu_row(t, op->in, r), op->width, op->scale);
+    return false;
+}
+
+bool nce_cpu_copy(nce_cpu_thread *t, const nce_op *op, size_t index)
+{
+    (void)index;
+    FOR_MY_ROWS(r)
+    for (uint32_t g = 0; g < op->n_groups; g++)
+        memcpy(nce_cpu_row(t, op->out, r) + (size_t)g * op->out_stride, nce_cpu_row(t, op->in, r) + (size_t)g * op->in_stride,
+               op->width * sizeof(float));
     return false;
 }
 

@@ -29,8 +29,9 @@ typedef __m256i vec;
 #define v_set8(x) _mm256_set1_epi8((char)(x))
 #define v_set32(x) _mm256_set1_epi32((int)(x))
 #define v_repeat _mm256_broadcastsi128_si256
+#define v_pattern(...) _mm256_broadcastsi128_si256(_mm_setr_epi8(__VA_ARGS__))
 #define v_and_or(v, mask, w) _mm256_or_si256(_mm256_and_si256(v, v_set8(mask)), w)
-#include "src/kernels/x86/matmul_fields.inc"
+#include "src/kernels/matmul_fields.inc"
 
 /* Eight rows, s bytes apart. */
 typedef struct rows8 {

@@ -159,8 +159,9 @@ typedef __m512i vec;
 #define v_set8 SET8
 #define v_set32 SET32
 #define v_repeat _mm512_broadcast_i32x4
+#define v_pattern(...) _mm512_broadcast_i32x4(_mm_setr_epi8(__VA_ARGS__))
 #define v_and_or(v, mask, w) _mm512_ternarylogic_epi32(v, SET8(mask), w, 0xea)
-#include "src/kernels/x86/matmul_fields.inc"
+#include "src/kernels/matmul_fields.inc"
 
 /* The 16 levels of IQ4 plus 128, repeated so that vpermb ignores all but the low nibble of an index byte. */
 INLINE __m512i iq4_table(void)

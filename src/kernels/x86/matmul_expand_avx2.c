@@ -38,7 +38,7 @@ INLINE void put_half_at(uint8_t *line, int i, const rows8 *r, size_t off)
     put_ps(line, i, _mm256_cvtph_ps(_mm_load_si128((const __m128i *)h)));
 }
 
-#include "src/kernels/x86/matmul_expand.inc"
+#include "src/kernels/matmul_expand.inc"
 
 /* Sixteen sub-scales of six bits, less 32; the third bit of a code lies apart, inverted. */
 INLINE void q3_k(const rows8 *r, uint8_t *p)

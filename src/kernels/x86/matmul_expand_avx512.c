@@ -25,7 +25,7 @@ INLINE void put_half_at(uint8_t *line, int i, const rows16 *r, size_t off)
     _mm512_store_ps(line + 64 * i, halves(h));
 }
 
-#include "src/kernels/x86/matmul_expand.inc"
+#include "src/kernels/matmul_expand.inc"
 
 /* code * scale lies in -124 .. 128: plus 124 it is a byte (0 .. 252), so these sub-scales are multiplied in too.
  * With code = q2 - 4 * !h and scale = s6 - 32, modulo 256:  code * scale = q2 * s6 - 32 * q2 - !h * 4 * scale. */

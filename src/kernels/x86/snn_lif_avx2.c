@@ -2,13 +2,8 @@
 #include "src/kernels/snn.h"
 #include <immintrin.h>
 
-/* Counters that are not 0, as a mask of 16-bit lanes; and masks of 32 and 64-bit lanes narrowed to 16. */
+/* Counters that are not 0, as a mask of 16-bit lanes. */
 #define BUSY16(r) _mm_xor_si128(_mm_cmpeq_epi16(r, _mm_setzero_si128()), _mm_set1_epi16(-1))
-#define LOW_PS(m) _mm256_castps256_ps128(m)
-#define HIGH_PS(m) _mm256_extractf128_ps(m, 1)
-#define NARROW_PS(m) _mm_packs_epi32(_mm_castps_si128(LOW_PS(m)), _mm_castps_si128(HIGH_PS(m)))
-#define EVEN(m) _mm_castps_si128(_mm_shuffle_ps(LOW_PS(_mm256_castpd_ps(m)), HIGH_PS(_mm256_castpd_ps(m)), 0x88))
-#define NARROW_PD(m) _mm_packs_epi32(EVEN(m), EVEN(m))
 
 #define REAL float
 #define ARGS nce_snn_lif_f32
@@ -28,10 +23,9 @@
 #define BLEND(m, no, yes) _mm256_blendv_ps(no, yes, m)
 #define RVEC __m128i
 #define RLOAD(p) _mm_load_si128((const __m128i *)(p))
-#define RSTORE(p, r) _mm_store_si128((__m128i *)(p), r)
-#define RSET1(n) _mm_set1_epi16((short)(n))
+#define RSTORE(p, old, r) _mm_store_si128((__m128i *)(p), r)
 #define RBUSY(r) _mm256_castsi256_ps(_mm256_cvtepi16_epi32(BUSY16(r)))
-#define RSTEP(r, fired, n) _mm_blendv_epi8(_mm_subs_epu16(r, _mm_set1_epi16(1)), n, NARROW_PS(fired))
+#define RDOWN(r) _mm_subs_epu16(r, _mm_set1_epi16(1))
 #define BITS(m) ((unsigned)_mm256_movemask_ps(m))
 #define SCALE(p, t)                                                                                                    \
     _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)))
@@ -57,10 +51,9 @@
 #define BLEND(m, no, yes) _mm256_blendv_pd(no, yes, m)
 #define RVEC __m128i
 #define RLOAD(p) _mm_loadl_epi64((const __m128i *)(p))
-#define RSTORE(p, r) _mm_storel_epi64((__m128i *)(p), r)
-#define RSET1(n) _mm_set1_epi16((short)(n))
+#define RSTORE(p, old, r) _mm_storel_epi64((__m128i *)(p), r)
 #define RBUSY(r) _mm256_castsi256_pd(_mm256_cvtepi16_epi64(BUSY16(r)))
-#define RSTEP(r, fired, n) _mm_blendv_epi8(_mm_subs_epu16(r, _mm_set1_epi16(1)), n, NARROW_PD(fired))
+#define RDOWN(r) _mm_subs_epu16(r, _mm_set1_epi16(1))
 #define BITS(m) ((unsigned)_mm256_movemask_pd(m))
 #define SCALE(p, t)                                                                                                    \
     _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(p), _mm256_slli_epi64(_mm256_castpd_si256(t), 52)))
@@ -68,13 +61,13 @@
 #include "src/kernels/snn_lif_body.h"
 
 size_t nce_snn_lif_f32_avx2(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                            uint32_t *fired)
+                            bool down, uint32_t *fired)
 {
-    return step_f32(a, slot, list, first, n, fired);
+    return step_f32(a, slot, list, first, n, down, fired);
 }
 
 size_t nce_snn_lif_f64_avx2(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                            uint32_t *fired)
+                            bool down, uint32_t *fired)
 {
-    return step_f64(a, slot, list, first, n, fired);
+    return step_f64(a, slot, list, first, n, down, fired);
 }

@@ -20,10 +20,9 @@
 #define BLEND(m, no, yes) _mm512_mask_blend_ps(m, no, yes)
 #define RVEC __m256i
 #define RLOAD(p) _mm256_load_si256((const __m256i *)(p))
-#define RSTORE(p, r) _mm256_store_si256((__m256i *)(p), r)
-#define RSET1(n) _mm256_set1_epi16((short)(n))
+#define RSTORE(p, old, r) _mm256_mask_storeu_epi16(p, _mm256_test_epi16_mask(old, old), r)
 #define RBUSY(r) _mm256_test_epi16_mask(r, r)
-#define RSTEP(r, fired, n) _mm256_mask_mov_epi16(_mm256_subs_epu16(r, _mm256_set1_epi16(1)), fired, n)
+#define RDOWN(r) _mm256_subs_epu16(r, _mm256_set1_epi16(1))
 #define BITS(m) ((unsigned)(m))
 #define SCALE(p, t)                                                                                                    \
     _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)))
@@ -49,10 +48,9 @@
 #define BLEND(m, no, yes) _mm512_mask_blend_pd(m, no, yes)
 #define RVEC __m128i
 #define RLOAD(p) _mm_load_si128((const __m128i *)(p))
-#define RSTORE(p, r) _mm_store_si128((__m128i *)(p), r)
-#define RSET1(n) _mm_set1_epi16((short)(n))
+#define RSTORE(p, old, r) _mm_mask_storeu_epi16(p, _mm_test_epi16_mask(old, old), r)
 #define RBUSY(r) _mm_test_epi16_mask(r, r)
-#define RSTEP(r, fired, n) _mm_mask_mov_epi16(_mm_subs_epu16(r, _mm_set1_epi16(1)), fired, n)
+#define RDOWN(r) _mm_subs_epu16(r, _mm_set1_epi16(1))
 #define BITS(m) ((unsigned)(m))
 #define SCALE(p, t)                                                                                                    \
     _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(p), _mm512_slli_epi64(_mm512_castpd_si512(t), 52)))
@@ -60,13 +58,13 @@
 #include "src/kernels/snn_lif_body.h"
 
 size_t nce_snn_lif_f32_avx512(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                              uint32_t *fired)
+                              bool down, uint32_t *fired)
 {
-    return step_f32(a, slot, list, first, n, fired);
+    return step_f32(a, slot, list, first, n, down, fired);
 }
 
 size_t nce_snn_lif_f64_avx512(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                              uint32_t *fired)
+                              bool down, uint32_t *fired)
 {
-    return step_f64(a, slot, list, first, n, fired);
+    return step_f64(a, slot, list, first, n, down, fired);
 }

@@ -1,8 +1,13 @@
 /* SipHash-1-3 with 128-bit output, over whole 64-bit little-endian words: Aumasson and Bernstein, "SipHash: a fast
  * short-input PRF", INDOCRYPT 2012; the variant with one round a word and three at the end that Rust and Python use for
- * keyed hashing: half the time of SipHash-2-4, no attack known on either.  Streaming: init, any number of words, finish with the length in bytes. */
-#ifndef NCE_SRC_SCHED_SIPHASH_H
-#define NCE_SRC_SCHED_SIPHASH_H
+ * keyed hashing: half the time of SipHash-2-4, no attack known on either.  Streaming: init, any number of words, finish
+ * with the length in bytes.
+ *
+ * A round is a chain of dependent operations, so one message at a time leaves most of a core idle.  nce_sip_ops hashes many
+ * messages of one length side by side, a message in each lane; all variants give the same hashes. */
+#ifndef NCE_SRC_KERNELS_SIPHASH_H
+#define NCE_SRC_KERNELS_SIPHASH_H
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -65,5 +70,13 @@ static inline void nce_sip_finish(nce_sip *s, uint64_t n_bytes, uint64_t rest, u
         nce_sip_round(s);
     out[1] = s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
+
+/* Hashes of n messages of n_words words each that follow one another in memory. */
+typedef void nce_sip_many_fn(const uint64_t key[2], const void *messages, size_t n_words, size_t n, uint64_t (*out)[2]);
+typedef struct nce_sip_ops {
+    nce_sip_many_fn *many;
+} nce_sip_ops;
+nce_sip_many_fn nce_sip_many_avx2, nce_sip_many_avx512;
+void nce_sip_ops_init(nce_sip_ops *ops, uint32_t cpu); /* cpu: NCE_CPU_* bits, already masked */
 
 #endif
