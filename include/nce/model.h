@@ -25,8 +25,10 @@ typedef struct nce_model_options {
 
 /* Load a model.
  *
- * path     a GGUF file, or the first part of a split one; or the name of a model that is installed with the library
- *          ("tiny").  Borrowed until return.
+ * path     a GGUF file, or the first part of a split one; or the name of a model ("tiny").  A name has no '/', there is
+ *          no file of that name, and NAME.gguf is in a folder of the environment variable NCE_MODEL_PATH (separated by
+ *          ':'; not read in set-user-ID programs) or in the data folder of the installed library, or it is a built-in
+ *          model; they are tried in this order.  Borrowed until return.
  * options  NULL for defaults.
  * out      the model, owned by the caller: nce_model_destroy.  NULL on failure.
  * Returns NCE_OK; NCE_ERR_INVALID (an argument); NCE_ERR_NOTFOUND (no such file or device); NCE_ERR_IO;
@@ -40,6 +42,15 @@ NCE_API nce_status nce_model_load(nce_context *ctx, const char *path, const nce_
 /* The same from a whole GGUF file in memory, which is borrowed until the model is destroyed.  Since 0.1. */
 NCE_API nce_status nce_model_load_memory(nce_context *ctx, const void *data, size_t size, const nce_model_options *options,
                                          nce_model **out);
+
+/* Load a model that is part of the library itself: no file is opened.
+ *
+ * name     "tiny", a trained model of about three million parameters (models/README.md); borrowed until return.
+ * options  as for nce_model_load; no_mmap has no effect.
+ * Returns as nce_model_load; NCE_ERR_NOTFOUND if there is no such model, or the library was built without
+ *         (-Dbuiltin_model=false).
+ * Threads: any.  Since 0.1. */
+NCE_API nce_status nce_model_load_builtin(nce_context *ctx, const char *name, const nce_model_options *options, nce_model **out);
 
 /* Destroy a model whose sessions have all been destroyed.  NULL is allowed.  Since 0.1. */
 NCE_API void nce_model_destroy(nce_model *model);

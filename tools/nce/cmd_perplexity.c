@@ -64,29 +64,37 @@ static int all_windows(const nce_common *c, nce_engine *e, int32_t *ids, size_t 
     return NCE_EXIT_OK;
 }
 
+static int32_t *encode_file(const nce_engine *e, const char *path, size_t *n)
+{
+    size_t n_bytes;
+    char *text = nce_read_file(path, &n_bytes);
+    int32_t *ids = text != NULL ? nce_encode_text(e, text, n_bytes, NCE_ENCODE_BOS, n) : NULL;
+    free(text);
+    return ids;
+}
+
 int nce_cmd_perplexity(int argc, char **argv)
 {
     nce_common c = {.ctx = 512};
-    const char *model = NULL, *file = NULL;
+    const char *model = NULL, *file = NULL, *tokens = NULL;
     const nce_arg table[] = {
         {"--file", NCE_ARG_TEXT, &file, 0, 0, "FILE  text"},
+        {"--tokens", NCE_ARG_TEXT, &tokens, 0, 0, "FILE  token ids separated by white space, instead of a text"},
         NCE_COMMON_ARGS(c),
     };
-    int code = nce_args_parse("perplexity MODEL --file FILE [--ctx N] [options]", table, sizeof table / sizeof *table, argc, argv, &model, 1);
+    int code = nce_args_parse("perplexity MODEL (--file FILE | --tokens FILE) [--ctx N] [options]", table, sizeof table / sizeof *table, argc, argv, &model, 1);
     if (code != NCE_EXIT_OK) return code < 0 ? NCE_EXIT_OK : code;
-    if (model == NULL || file == NULL || c.ctx < 2) return nce_cmd_usage("perplexity needs MODEL, --file and --ctx of at least 2");
-    size_t n_bytes, n;
-    char *text = nce_read_file(file, &n_bytes);
-    if (text == NULL) return NCE_EXIT_FAILED;
+    if (model == NULL || (file == NULL) == (tokens == NULL) || c.ctx < 2)
+        return nce_cmd_usage("perplexity needs MODEL, one of --file and --tokens, and --ctx of at least 2");
     nce_engine e = {0};
     code = nce_engine_model(&c, model, &e);
     if (code == NCE_EXIT_OK) code = nce_engine_session(&c, &e);
     if (code == NCE_EXIT_OK) {
-        int32_t *ids = nce_encode_text(&e, text, n_bytes, NCE_ENCODE_BOS, &n);
+        size_t n = 0;
+        int32_t *ids = file != NULL ? encode_file(&e, file, &n) : nce_read_tokens(tokens, &n);
         code = ids ? all_windows(&c, &e, ids, n) : NCE_EXIT_FAILED;
         free(ids);
     }
     nce_engine_close(&e);
-    free(text);
     return code;
 }

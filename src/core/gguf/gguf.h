@@ -46,7 +46,8 @@ typedef struct nce_gguf_options {
     void *progress_user;
 } nce_gguf_options;
 
-/* Open a file, or the first of a split set ("-00001-of-00003"), whose other parts lie beside it. */
+/* Open a file, or the first of a split set ("-00001-of-00003"), whose other parts lie beside it; or a model by its name
+ * (locate.h). */
 nce_status nce_gguf_open(nce_context *ctx, const char *path, const nce_gguf_options *options, nce_gguf **out);
 /* The same from memory, which is borrowed until close: for tests, fuzzing and embedded models.  name is for messages. */
 nce_status nce_gguf_open_memory(nce_context *ctx, const char *name, const void *data, size_t size, nce_gguf **out);

@@ -3,6 +3,7 @@
  * The parts of a set are found by the name of the first ("x-00001-of-00003.gguf"), never by anything written inside of
  * a file, and each must say itself which part it is. */
 #include "src/core/gguf/file.h"
+#include "src/core/gguf/locate.h"
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -216,13 +217,24 @@ static nce_status finish_open(nce_gguf *g, reading *r, nce_gguf **out)
     return status;
 }
 
-nce_status nce_gguf_open(nce_context *ctx, const char *path, const nce_gguf_options *options, nce_gguf **out)
+static nce_status open_path(nce_context *ctx, const char *path, const nce_gguf_options *options, nce_gguf **out)
 {
-    *out = NULL;
     nce_gguf *g;
     reading r = {.options = options != NULL ? *options : (nce_gguf_options){0}, .total = set_bytes(ctx, path)};
     const nce_status status = open_part(ctx, path, (nce_str){0}, &r, &g);
     return status == NCE_OK ? finish_open(g, &r, out) : status;
+}
+
+nce_status nce_gguf_open(nce_context *ctx, const char *path, const nce_gguf_options *options, nce_gguf **out)
+{
+    nce_location at;
+    *out = NULL;
+    if (!nce_model_is_name(path)) return open_path(ctx, path, options, out);
+    nce_status status = nce_model_locate(ctx, path, &at);
+    if (status == NCE_OK)
+        status = at.path != NULL ? open_path(ctx, at.path, options, out) : nce_gguf_open_memory(ctx, path, at.data, at.size, out);
+    nce_free(ctx, at.path);
+    return status;
 }
 
 nce_status nce_gguf_open_memory(nce_context *ctx, const char *name, const void *data, size_t size, nce_gguf **out)

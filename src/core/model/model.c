@@ -1,5 +1,6 @@
 /* Loading a model: file, architecture, hyper-parameters, vocabulary, weights; and the facts about it. */
 #include "src/core/model/model.h"
+#include "src/core/gguf/locate.h"
 #include "src/core/text/tokenizer.h"
 #include <stdio.h>
 #include <string.h>
@@ -62,13 +63,14 @@ static nce_status fill(nce_model *m, const nce_model_options *o)
     return status;
 }
 
-static nce_status load(nce_context *ctx, const char *path, const void *data, size_t size, const nce_model_options *options,
+/* name: for messages, if data are given; else what to open. */
+static nce_status load(nce_context *ctx, const char *name, const void *data, size_t size, const nce_model_options *options,
                        nce_model **out)
 {
     nce_model_options o = NCE_MODEL_OPTIONS_INIT;
     if (ctx == NULL || out == NULL) return NCE_ERR_INVALID;
     *out = NULL;
-    if (path == NULL && data == NULL) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_load: no path");
+    if (name == NULL) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_load: no path");
     nce_status status = nce_read_options(ctx, &o, sizeof o, options, "nce_model_options");
     if (status != NCE_OK) return status;
     if (o.no_mmap > 1) return nce_fail(ctx, NCE_ERR_INVALID, "nce_model_options: no_mmap %u", o.no_mmap);
@@ -76,7 +78,7 @@ static nce_status load(nce_context *ctx, const char *path, const void *data, siz
     if (m == NULL) return nce_fail_nomem(ctx, sizeof *m);
     m->ctx = ctx;
     const nce_gguf_options g = {o.no_mmap == 1, o.progress, o.progress_user};
-    status = path != NULL ? nce_gguf_open(ctx, path, &g, &m->gguf) : nce_gguf_open_memory(ctx, "(memory)", data, size, &m->gguf);
+    status = data != NULL ? nce_gguf_open_memory(ctx, name, data, size, &m->gguf) : nce_gguf_open(ctx, name, &g, &m->gguf);
     if (status == NCE_OK) status = fill(m, &o);
     if (status != NCE_OK) {
         nce_model_destroy(m);
@@ -93,7 +95,19 @@ nce_status nce_model_load(nce_context *ctx, const char *path, const nce_model_op
 
 nce_status nce_model_load_memory(nce_context *ctx, const void *data, size_t size, const nce_model_options *options, nce_model **out)
 {
-    return load(ctx, NULL, data, size, options, out);
+    return load(ctx, data != NULL ? "(memory)" : NULL, data, size, options, out);
+}
+
+nce_status nce_model_load_builtin(nce_context *ctx, const char *name, const nce_model_options *options, nce_model **out)
+{
+    size_t size = 0;
+    const void *data = name != NULL ? nce_builtin_model(name, &size) : NULL;
+    if (ctx != NULL && out != NULL && name != NULL && data == NULL) {
+        *out = NULL;
+        return nce_fail(ctx, NCE_ERR_NOTFOUND, "no model '%s' is built in; there is: %s", name,
+                        nce_builtin_name(0) != NULL ? nce_builtin_name(0) : "none");
+    }
+    return load(ctx, data != NULL ? name : NULL, data, size, options, out);
 }
 
 void nce_model_destroy(nce_model *m)
