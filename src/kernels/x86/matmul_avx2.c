@@ -111,38 +111,6 @@ INLINE void tile256(const uint8_t *p, const int32_t *x, size_t words, size_t n_b
     COLS _mm256_store_ps(out + 8 * c, acc[c]);
 }
 
-typedef void tile_fn(const uint8_t *p, const int32_t *x, size_t words, size_t n_blocks, size_t ld, int room,
-                     float *out);
-#define TILE32(name, n, kind)                                                                                          \
-    static void name##n(const uint8_t *p, const int32_t *x, size_t words, size_t nb, size_t ld, int room, float *out)  \
-    {                                                                                                                  \
-        (void)words;                                                                                                   \
-        tile32(p, x, nb, ld, room, n, kind, out);                                                                      \
-    }
-#define TILE256(name, n, n_sub, n_min)                                                                                 \
-    static void name##n(const uint8_t *p, const int32_t *x, size_t words, size_t nb, size_t ld, int room, float *out)  \
-    {                                                                                                                  \
-        tile256(p, x, words, nb, ld, room, n, n_sub, n_min, out);                                                      \
-    }
-#define TILES(n)                                                                                                       \
-    TILE32(flat32_, n, NCE_PANEL_FLAT32)                                                                               \
-    TILE32(flat32_min_, n, NCE_PANEL_FLAT32_MIN)                                                                       \
-    TILE32(half32_, n, NCE_PANEL_HALF32)                                                                               \
-    TILE256(flat256_, n, 1, 0)                                                                                         \
-    TILE256(flat256_min_, n, 1, 16)                                                                                    \
-    TILE256(sub32_, n, 8, 0)                                                                                           \
-    TILE256(sub32_min_, n, 8, 8)                                                                                       \
-    TILE256(sub16_, n, 16, 0)
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
-#define ROW(n)                                                                                                         \
-    {                                                                                                                  \
-        flat32_##n, flat32_min_##n, half32_##n, flat256_##n, flat256_min_##n, sub32_##n, sub32_min_##n, sub16_##n      \
-    }
-static tile_fn *const tiles[COLUMNS + 1][NCE_PANEL_KINDS] = {{0}, ROW(1), ROW(2), ROW(3), ROW(4)};
-
 /* Lines whose pair sums fit int16 together, by the largest code of the type. */
 static int room_of(nce_type id)
 {
@@ -169,55 +137,8 @@ static int room_of(nce_type id)
     }
 }
 
-static void store(float *y, size_t ld_y, const float *acc, size_t n, size_t n_rows, bool first)
-{
-    for (size_t c = 0; c < n; c++)
-        for (size_t i = 0; i < n_rows; i++)
-            y[c * ld_y + i] = first ? acc[8 * c + i] : y[c * ld_y + i] + acc[8 * c + i];
-}
-
-/* All columns over one panel of n_rows rows. */
-static void product_panel(const nce_type_info *type, const uint8_t *panel, size_t n_rows, const nce_act *a,
-                          size_t piece, size_t n_pieces, float *y, size_t ld_y)
-{
-    const size_t words = nce_act_words(a->block, a->n_cols), n_groups = nce_act_groups(a->n_cols);
-    const nce_panel_kind kind = nce_panel_kind_of(type);
-    const int room = room_of(type->id);
-    _Alignas(32) float acc[COLUMNS * ROWS];
-    for (size_t g = 0; g < n_groups; g++) {
-        const size_t c0 = nce_act_group_start(a->n_cols, g), ld = nce_act_group_start(a->n_cols, g + 1) - c0;
-        const int32_t *const x = nce_act_at(a, c0, ld, piece);
-        for (size_t c = 0; c < ld; c += COLUMNS)
-            for (size_t r = 0; r < n_rows; r += ROWS) {
-                const size_t n = ld - c < COLUMNS ? ld - c : COLUMNS, left = n_rows - r < ROWS ? n_rows - r : ROWS;
-                tiles[n][kind](panel + 4 * r, x + c, words, n_pieces, ld, room, acc);
-                store(y + (c0 + c) * ld_y + r, ld_y, acc, n, left, piece == 0);
-            }
-    }
-}
-
-void nce_product_avx2(const nce_type_info *type, const void *w, size_t row_bytes, size_t n_rows, const nce_act *a,
-                      float *y, size_t ld_y, void *scratch)
-{
-    if (a->block == 0) {
-        nce_product_float_avx2(type, w, row_bytes, n_rows, a, y, ld_y);
-        return;
-    }
-    uint8_t *const panel = scratch, *const pad = panel + NCE_PANEL_BYTES;
-    const size_t bytes = type->block_bytes, n_blocks = a->k / type->block, per_segment = NCE_SEGMENT / type->block;
-    const size_t pieces = type->block / a->block;
-    for (size_t b = 0; b < n_blocks; b += per_segment) {
-        const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
-        for (size_t r = 0; r < n_rows; r += NCE_PANEL_ROWS) {
-            const size_t left = n_rows - r < NCE_PANEL_ROWS ? n_rows - r : NCE_PANEL_ROWS;
-            const uint8_t *src = (const uint8_t *)w + r * row_bytes + b * bytes;
-            size_t stride = row_bytes;
-            if (left < NCE_PANEL_ROWS) {
-                src = nce_pad_rows(pad, src, row_bytes, left, nb * bytes);
-                stride = nb * bytes;
-            }
-            nce_expand_avx2(type, src, stride, nb, panel);
-            product_panel(type, panel, left, a, b * pieces, nb * pieces, y + r, ld_y);
-        }
-    }
-}
+#define ROOM room_of
+#define EXPAND nce_expand_avx2
+#define PRODUCT nce_product_avx2
+#define PRODUCT_FLOAT nce_product_float_avx2
+#include "src/kernels/matmul_tiles.inc"

@@ -73,85 +73,9 @@ INLINE void q3_k(const rows8 *r, uint8_t *p)
     }
 }
 
-/* 8 of the 16 rows of a panel at a time. */
-#define EXPAND(name, bytes, kind, call)                                                                                \
-    static void expand_##name(const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *to)                        \
-    {                                                                                                                  \
-        for (size_t half = 0; half < 2; half++) {                                                                      \
-            rows8 r = {w + half * 8 * row_bytes, row_bytes};                                                           \
-            uint8_t *panel = to + 32 * half;                                                                           \
-            for (size_t b = 0; b < n_blocks; b++, r.p += bytes, panel += nce_panel_block_bytes(kind))                  \
-                call;                                                                                                  \
-        }                                                                                                              \
-    }
-EXPAND(q8_0, 34, NCE_PANEL_FLAT32, q8_0(&r, panel))
-EXPAND(q4_0, 18, NCE_PANEL_FLAT32, nibbles32(&r, panel, 0))
-EXPAND(iq4_nl, 18, NCE_PANEL_FLAT32, nibbles32(&r, panel, 1))
-EXPAND(q4_k, 144, NCE_PANEL_SUB32_MIN, q4_k(&r, panel))
-EXPAND(q5_k, 176, NCE_PANEL_SUB32_MIN, q5_k(&r, panel))
-EXPAND(q6_k, 210, NCE_PANEL_SUB16, q6_k(&r, panel))
-EXPAND(iq4_xs, 136, NCE_PANEL_SUB32, iq4_xs(&r, panel))
-EXPAND(q2_k, 84, NCE_PANEL_FLAT256_MIN, q2_k(&r, panel))
+#define SHARE 8
+#define EXPAND_PANEL nce_expand_avx2
+#define EXPAND_MORE [NCE_TYPE_Q3_K] = expand_q3_k,
+static void expand_q3_k(const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *to);
+#include "src/kernels/matmul_expand_any.inc"
 EXPAND(q3_k, 110, NCE_PANEL_SUB16, q3_k(&r, panel))
-EXPAND(tq2_0, 66, NCE_PANEL_FLAT256, tq2_0(&r, panel))
-
-/* Pieces of 16 rows, decoded, with their codes transposed. */
-static void expand_any(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel)
-{
-    const nce_panel_kind kind = nce_panel_kind_of(type);
-    const size_t head = nce_panel_head(kind), n_pieces = type->block / type->act_block;
-    nce_plain_block plain[NCE_PANEL_ROWS];
-    for (size_t i = 0; i < n_blocks * n_pieces; i++, panel += nce_panel_block_bytes(kind)) {
-        for (size_t row = 0; row < NCE_PANEL_ROWS; row++) {
-            type->decode(w + row * row_bytes + i / n_pieces * type->block_bytes, i % n_pieces, &plain[row]);
-            nce_panel_put_head(kind, &plain[row], panel, row);
-        }
-        for (size_t half = 0; half < 2; half++) {
-            const rows8 r = {(const uint8_t *)plain[8 * half].code, sizeof *plain};
-            for (size_t j = 0; j < type->act_block / 16; j++) {
-                __m256i t[4];
-                load_t(&r, 16 * j, t);
-                UNROLL for (size_t k = 0; k < 4; k++) put(panel + 32 * half, (int)(head + 4 * j + k), t[k]);
-            }
-        }
-    }
-}
-
-void nce_expand_avx2(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel)
-{
-    switch (type->id) {
-    case NCE_TYPE_Q8_0:
-        expand_q8_0(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_Q4_0:
-        expand_q4_0(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_IQ4_NL:
-        expand_iq4_nl(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_Q4_K:
-        expand_q4_k(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_Q5_K:
-        expand_q5_k(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_Q6_K:
-        expand_q6_k(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_IQ4_XS:
-        expand_iq4_xs(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_Q2_K:
-        expand_q2_k(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_Q3_K:
-        expand_q3_k(w, row_bytes, n_blocks, panel);
-        break;
-    case NCE_TYPE_TQ2_0:
-        expand_tq2_0(w, row_bytes, n_blocks, panel);
-        break;
-    default:
-        expand_any(type, w, row_bytes, n_blocks, panel);
-        break;
-    }
-}
