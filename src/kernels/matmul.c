@@ -30,7 +30,7 @@ void nce_matmul_reference_act(const nce_act *a, const int8_t **codes, const floa
     *scales = (const float *)((const char *)a->data + codes_bytes(a));
 }
 
-static float quantize_block(const float *x, size_t n, int8_t *q)
+float nce_quantize_block_ref(const float *x, size_t n, int8_t *q)
 {
     uint32_t amax_bits = 0;
     for (size_t i = 0; i < n; i++) {
@@ -44,7 +44,7 @@ static float quantize_block(const float *x, size_t n, int8_t *q)
     }
     const float inverse = 127.0f / amax;
     for (size_t i = 0; i < n; i++)
-        q[i] = (int8_t)rintf(x[i] * inverse);
+        q[i] = (int8_t)lrintf(x[i] * inverse);
     return amax / 127.0f;
 }
 
@@ -59,7 +59,7 @@ static void pack_ref(const nce_act *a, const float *x, size_t ld_x, size_t part,
         int8_t *q = (int8_t *)a->data + c * a->k;
         float *d = (float *)((char *)a->data + codes_bytes(a)) + c * (a->k / a->block);
         for (size_t i = 0; i < a->k; i += a->block)
-            *d++ = quantize_block(x + c * ld_x + i, a->block, q + i);
+            *d++ = nce_quantize_block_ref(x + c * ld_x + i, a->block, q + i);
     }
 }
 

@@ -75,6 +75,9 @@ typedef struct nce_act_block {
 /* Quantize n (32 or 256) values by the contract: fill q, sum4, d. */
 typedef void nce_quantize_block_fn(const float *x, size_t n, nce_act_block *out);
 
+/* The reference: n codes to q; returns d. */
+float nce_quantize_block_ref(const float *x, size_t n, int8_t *q);
+
 /* d and inverse from the bits of the largest magnitude; false: there are no codes, q and sum4 are zero. */
 bool nce_act_scale(nce_act_block *out, uint32_t amax_bits, size_t n);
 

@@ -2,11 +2,10 @@
 #include "src/kernels/sparse.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/matmul_panel.h"
-#include "src/kernels/types/bits.h"
 #include <math.h>
 #include <string.h>
 
-enum { COLUMN_BYTES = NCE_SPARSE_ROWS / 4, SEGMENT_BLOCKS_MOST = NCE_SEGMENT / 32 };
+enum { COLUMN_BYTES = NCE_SPARSE_ROWS / 4 };
 
 bool nce_sparse_type(const nce_type_info *type)
 {
@@ -18,9 +17,8 @@ static size_t tile_rows(size_t n_rows)
     return (n_rows + NCE_SPARSE_ROWS - 1) / NCE_SPARSE_ROWS;
 }
 
-size_t nce_sparse_codes_bytes(const nce_type_info *type, size_t n_rows, size_t k)
+size_t nce_sparse_codes_bytes(size_t n_rows, size_t k)
 {
-    (void)type;
     return k != 0 && tile_rows(n_rows) > SIZE_MAX / 8 / COLUMN_BYTES / k ? 0 : tile_rows(n_rows) * k * COLUMN_BYTES;
 }
 
@@ -67,22 +65,6 @@ size_t nce_sparse_act_bytes(uint32_t block, size_t k)
     return k / 4 * sizeof(nce_sparse_four) + k / block * (2 * sizeof(int32_t) + sizeof(float));
 }
 
-static float quantize(const float *x, size_t n, int8_t *q)
-{
-    nce_act_block scale;
-    uint32_t most = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t bits = nce_bits_from_f32(x[i]) & 0x7fffffff;
-        most = bits > most ? bits : most;
-    }
-    if (nce_act_scale(&scale, most, n))
-        for (size_t i = 0; i < n; i++)
-            q[i] = (int8_t)lrintf(x[i] * scale.inverse);
-    else
-        memset(q, 0, n);
-    return scale.d;
-}
-
 void nce_sparse_pack(nce_sparse_act *a, uint32_t block, size_t k, const float *x, void *memory)
 {
     const size_t n_blocks = k / block;
@@ -95,7 +77,7 @@ void nce_sparse_pack(nce_sparse_act *a, uint32_t block, size_t k, const float *x
         int8_t q[256];
         size_t n = 0;
         int32_t sum = 0;
-        a->d[b] = quantize(x + b * block, block, q);
+        a->d[b] = nce_quantize_block_ref(x + b * block, block, q);
         for (size_t i = 0; i < block; i++) {
             sum += q[i];
             fours[n / 4].column[n % 4] = (uint8_t)i;

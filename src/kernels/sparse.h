@@ -22,7 +22,7 @@ typedef struct nce_sparse_weight {
 /* Can this type's products be sparse?  (One scale for each block of activations, codes -1, 0, 1.) */
 bool nce_sparse_type(const nce_type_info *type);
 /* Bytes of codes and of d; 0 codes if they overflow. */
-size_t nce_sparse_codes_bytes(const nce_type_info *type, size_t n_rows, size_t k);
+size_t nce_sparse_codes_bytes(size_t n_rows, size_t k);
 size_t nce_sparse_d_bytes(const nce_type_info *type, size_t n_rows, size_t k);
 /* Fill codes and d of the tiles of rows [from, to) of the matrix that starts at w; from and to are multiples of NCE_SPARSE_ROWS but for the last.  Parts in any order. */
 void nce_sparse_fill(const nce_sparse_weight *s, const uint8_t *w, size_t row_bytes, size_t from, size_t to);

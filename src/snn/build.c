@@ -5,7 +5,6 @@
 #include "src/snn/network.h"
 #include <math.h>
 #include <string.h>
-#include <sys/mman.h>
 
 typedef struct builder {
     nce_snn *snn;
@@ -181,14 +180,6 @@ static nce_status walk_rows(builder *b, bool fill)
     return NCE_OK;
 }
 
-/* Large tables are walked at random: ask for huge pages (20 % in delivery); refusal does no harm. */
-static void want_huge_pages(void *p, size_t bytes)
-{
-    const uintptr_t page = 4096, from = ((uintptr_t)p + page - 1) & ~(page - 1),
-                    to = ((uintptr_t)p + bytes) & ~(page - 1);
-    if (bytes >= (size_t)4 << 20 && to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);
-}
-
 /* Everything of a part that depends on its number of synapses (part->n_synapses). */
 nce_status nce_snn_allocate_part(nce_snn *snn, nce_snn_part *part)
 {
@@ -196,8 +187,6 @@ nce_status nce_snn_allocate_part(nce_snn *snn, nce_snn_part *part)
     part->base = nce_alloc(snn->ctx, n * sizeof *part->base);
     part->weight = nce_alloc(snn->ctx, n * real);
     if (part->base == NULL || part->weight == NULL) return nce_fail_nomem(snn->ctx, n * (sizeof *part->base + real));
-    want_huge_pages(part->base, n * sizeof *part->base);
-    want_huge_pages(part->weight, n * real);
     if (snn->equal_delay == 0 && snn->max_delay <= 255) part->delay8 = nce_alloc(snn->ctx, n);
     if (snn->equal_delay == 0 && snn->max_delay > 255) part->delay16 = nce_alloc(snn->ctx, n * 2);
     if (snn->equal_delay == 0 && !part->delay8 && !part->delay16) return nce_fail_nomem(snn->ctx, n * 2);
@@ -317,7 +306,6 @@ nce_status nce_snn_allocate_state(nce_snn *snn)
         *requests[i].array = nce_alloc_array(snn->ctx, requests[i].count, requests[i].size);
         if (*requests[i].array == NULL) return nce_fail_nomem(snn->ctx, requests[i].count * requests[i].size);
     }
-    want_huge_pages(snn->ring, cells * real);
     for (size_t i = 0; i < snn->n_populations; i++) {
         const nce_snn_population *p = &snn->populations[i];
         for (uint32_t b = 0; p->has_ring && b < p->n_blocks; b++)

@@ -42,7 +42,7 @@ static void run_case(check *c, const nce_type_info *type)
 
     nce_sparse_weight s = {.type = type, .n_rows = n_rows, .k = k};
     const size_t d_bytes = nce_sparse_d_bytes(type, n_rows, k);
-    s.codes = check_memory(c, nce_sparse_codes_bytes(type, n_rows, k));
+    s.codes = check_memory(c, nce_sparse_codes_bytes(n_rows, k));
     s.d = d_bytes ? check_memory(c, d_bytes) : NULL;
     const size_t half = n_rows / 2 / NCE_SPARSE_ROWS * NCE_SPARSE_ROWS;
     nce_sparse_fill(&s, w, row_bytes, half, n_rows);
