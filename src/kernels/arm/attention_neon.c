@@ -70,80 +70,12 @@ static inline vf v_load_s4(const uint8_t *p, int high)
 #include "src/kernels/attention_store_simd.h"
 
 /* 4 lanes: a unit of 16 is 4 registers, so 6 rows of one unit are 24 accumulators */
-static void qk(nce_attn_qk *a)
-{
-    switch (a->n_rows) {
-    case 1:
-        qk_rows(a, 1, 1, 1);
-        break;
-    case 2:
-        qk_rows(a, 2, 1, 1);
-        break;
-    case 3:
-        qk_rows(a, 3, 1, 1);
-        break;
-    case 4:
-        qk_rows(a, 4, 1, 1);
-        break;
-    case 5:
-        qk_rows(a, 5, 1, 1);
-        break;
-    default:
-        qk_rows(a, 6, 1, 1);
-        break;
+#define NAME nce_attn_ops_neon
+#define ROWS 6
+#define CASES(M) M(1, 1, 1, 1) M(2, 1, 1, 1) M(3, 1, 1, 1) M(4, 1, 1, 1) M(5, 1, 1, 1) M(6, 1, 1, 1)
+#define QK_ROWS 6
+#define PV_ROWS                                                                                                        \
+    {                                                                                                                  \
+        0, 6, 6, 6, 6                                                                                                  \
     }
-}
-
-static void pv_call(nce_attn_pv *a)
-{
-    switch (a->n_rows) {
-    case 1:
-        pv_rows(a, 1, 1);
-        break;
-    case 2:
-        pv_rows(a, 2, 1);
-        break;
-    case 3:
-        pv_rows(a, 3, 1);
-        break;
-    case 4:
-        pv_rows(a, 4, 1);
-        break;
-    case 5:
-        pv_rows(a, 5, 1);
-        break;
-    default:
-        pv_rows(a, 6, 1);
-        break;
-    }
-}
-
-static const nce_attn_kernels kernels = {
-    .rows_max = 6,
-    .qk_units = {0, 1, 1, 1, 1, 1, 1},
-    .qk_code_units = {0, 1, 1, 1, 1, 1, 1},
-    .pv_units = {0, 1, 1, 1, 1, 1, 1},
-    .qk_rows = 6,
-    .pv_rows = {0, 6, 6, 6, 6},
-    .prepare = prepare,
-    .qk = qk,
-    .pv = pv,
-    .softmax = softmax,
-    .merge = merge,
-    .expand_k = expand_k,
-    .expand_v = expand_v,
-    .halfs = halfs,
-};
-
-static void phase1(nce_attn_call *call, size_t thread, size_t n_threads, void *scratch)
-{
-    nce_attn_tiled_phase1(&kernels, call, thread, n_threads, scratch);
-}
-
-static void phase2(nce_attn_call *call, size_t thread, size_t n_threads, void *scratch)
-{
-    (void)scratch;
-    nce_attn_tiled_phase2(&kernels, call, thread, n_threads);
-}
-
-const nce_attn_ops nce_attn_ops_neon = {.store = store, .phase1 = phase1, .phase2 = phase2, .kernels = &kernels};
+#include "src/kernels/attention_variant.inc"

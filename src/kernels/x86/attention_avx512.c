@@ -57,92 +57,13 @@ static inline vk v_codes4(const uint8_t *p, int high)
 #include "src/kernels/attention_simd.h"
 #include "src/kernels/attention_store_simd.h"
 
-static void qk(nce_attn_qk *a)
-{
-    switch (a->n_rows) {
-    case 1:
-        qk_rows(a, 1, 4, 4);
-        break;
-    case 2:
-        qk_rows(a, 2, 4, 4);
-        break;
-    case 3:
-        qk_rows(a, 3, 4, 4);
-        break;
-    case 4:
-        qk_rows(a, 4, 4, 2);
-        break;
-    case 5:
-        qk_rows(a, 5, 4, 2);
-        break;
-    case 6:
-        qk_rows(a, 6, 4, 2);
-        break;
-    case 7:
-        qk_rows(a, 7, 2, 1);
-        break;
-    default:
-        qk_rows(a, 8, 2, 1);
-        break;
+#define NAME nce_attn_ops_avx512
+#define ROWS 8
+#define CASES(M)                                                                                                       \
+    M(1, 4, 4, 8) M(2, 4, 4, 8) M(3, 4, 4, 8) M(4, 4, 2, 4) M(5, 4, 2, 4) M(6, 4, 2, 4) M(7, 2, 1, 2) M(8, 2, 1, 2)
+#define QK_ROWS 6
+#define PV_ROWS                                                                                                        \
+    {                                                                                                                  \
+        0, 8, 8, 8, 6                                                                                                  \
     }
-}
-
-static void pv_call(nce_attn_pv *a)
-{
-    switch (a->n_rows) {
-    case 1:
-        pv_rows(a, 1, 8);
-        break;
-    case 2:
-        pv_rows(a, 2, 8);
-        break;
-    case 3:
-        pv_rows(a, 3, 8);
-        break;
-    case 4:
-        pv_rows(a, 4, 4);
-        break;
-    case 5:
-        pv_rows(a, 5, 4);
-        break;
-    case 6:
-        pv_rows(a, 6, 4);
-        break;
-    case 7:
-        pv_rows(a, 7, 2);
-        break;
-    default:
-        pv_rows(a, 8, 2);
-        break;
-    }
-}
-
-static const nce_attn_kernels kernels = {
-    .rows_max = MAX_ROWS,
-    .qk_units = {0, 4, 4, 4, 4, 4, 4, 2, 2},
-    .qk_code_units = {0, 4, 4, 4, 2, 2, 2, 1, 1},
-    .pv_units = {0, 8, 8, 8, 4, 4, 4, 2, 2},
-    .qk_rows = 6,
-    .pv_rows = {0, 8, 8, 8, 6},
-    .prepare = prepare,
-    .qk = qk,
-    .pv = pv,
-    .softmax = softmax,
-    .merge = merge,
-    .expand_k = expand_k,
-    .expand_v = expand_v,
-    .halfs = halfs,
-};
-
-static void phase1(nce_attn_call *call, size_t thread, size_t n_threads, void *scratch)
-{
-    nce_attn_tiled_phase1(&kernels, call, thread, n_threads, scratch);
-}
-
-static void phase2(nce_attn_call *call, size_t thread, size_t n_threads, void *scratch)
-{
-    (void)scratch;
-    nce_attn_tiled_phase2(&kernels, call, thread, n_threads);
-}
-
-const nce_attn_ops nce_attn_ops_avx512 = {.store = store, .phase1 = phase1, .phase2 = phase2, .kernels = &kernels};
+#include "src/kernels/attention_variant.inc"
