@@ -1,4 +1,4 @@
-/* Clock-driven update of leaky integrate-and-fire populations, one step of one population at a time.
+/* Clock-driven update of leaky integrate-and-fire populations, some steps of one population at a time.
  *
  * State is one array per variable, [n_blocks][16]; the inputs of a step lie in the delay ring,
  * [block][receptor][slot][16] (neuron-major by blocks of 16: one vector load reads a step's inputs, and a row of
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NCE_SNN_LANES = 16 };
+enum { NCE_SNN_LANES = 16, NCE_SNN_SWEEP_STEPS = 2 };
 
 typedef enum nce_snn_lif_kind {
     NCE_SNN_LIF_DELTA, /* input scaled by gain moves v at once */
@@ -50,22 +50,32 @@ enum {
         real g_leak, g_rest, e_rev0, e_rev1, h_over_c; /* COND: nS, pA (g_leak e_l + i_e), mV, mV, ms/pF */            \
         size_t block_stride, plane;                    /* of the ring, in elements: receptors*slots*16 and slots*16 */ \
         nce_snn_lif_kind kind;                                                                                         \
-        uint32_t n_receptors;                                                                                          \
+        uint32_t n_receptors, slot_mask; /* slots are a power of two */                                                \
         uint16_t n_ref;                                                                                                \
         bool each_set, subtract, current_first;                                                                        \
-        uint32_t first_id, last_block, last_mask; /* id of neuron 0; valid lanes of the last block */                  \
+        uint32_t first_id, n_neurons; /* id of neuron 0; lanes beyond n_neurons fill the last block */                 \
     }
 typedef struct nce_snn_lif_f32 NCE_SNN_LIF_ARGS(float) nce_snn_lif_f32;
 typedef struct nce_snn_lif_f64 NCE_SNN_LIF_ARGS(double) nce_snn_lif_f64;
 
-/* Step the blocks listed (list NULL: first .. first + n - 1), take and clear their inputs of the slot (slot*16 in
- * elements), append the ids of the neurons that fired, in the order of the blocks.  down, only without a list: go through
- * the blocks backwards.  The answer is the same; a population a little larger than L1 keeps a part of it there when the
- * sweeps alternate.  Returns how many fired. */
-typedef size_t nce_snn_lif_f32_fn(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first,
-                                  uint32_t n, bool down, uint32_t *fired);
-typedef size_t nce_snn_lif_f64_fn(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first,
-                                  uint32_t n, bool down, uint32_t *fired);
+/* What a call does.  A step of an exponential synapse has two halves: v moves by the currents of the step's beginning, then
+ * the currents decay and take what arrives.  So arrivals of a step are needed a step later than v of that step, and a call
+ * may leave them for the next one.  Two steps at once read and write the state once. */
+typedef struct nce_snn_sweep {
+    const uint32_t *list; /* blocks; NULL: first .. first + n - 1 */
+    uint32_t first, n;
+    uint64_t step;    /* the first; its slot is the step modulo the slots of the ring */
+    uint32_t n_steps; /* at most NCE_SNN_SWEEP_STEPS; 0 with behind: only what was left */
+    bool behind,
+        stay_behind; /* arrivals of step - 1 were left to this call; those of its last step are left again; taken
+                                 for false where there are no halves: DELTA, current_first */
+    uint32_t *fired; /* ids of the neurons that fire in step + k are appended at fired + k * room + count[k] */
+    size_t room, *count;
+} nce_snn_sweep;
+
+/* Take the steps of the sweep, block after block; inputs are taken and cleared. */
+typedef void nce_snn_lif_f32_fn(const nce_snn_lif_f32 *a, const nce_snn_sweep *w);
+typedef void nce_snn_lif_f64_fn(const nce_snn_lif_f64 *a, const nce_snn_sweep *w);
 typedef struct nce_snn_ops {
     nce_snn_lif_f32_fn *lif_f32;
     nce_snn_lif_f64_fn *lif_f64;

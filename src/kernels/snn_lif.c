@@ -66,16 +66,14 @@ static inline double scale_f64(double p, double t)
 #include "src/kernels/snn_real_f64.h"
 #include "src/kernels/snn_lif_body.h"
 
-static size_t lif_f32_ref(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                          bool down, uint32_t *fired)
+static void lif_f32_ref(const nce_snn_lif_f32 *a, const nce_snn_sweep *w)
 {
-    return step_f32(a, slot, list, first, n, down, fired);
+    step_f32(a, w);
 }
 
-static size_t lif_f64_ref(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                          bool down, uint32_t *fired)
+static void lif_f64_ref(const nce_snn_lif_f64 *a, const nce_snn_sweep *w)
 {
-    return step_f64(a, slot, list, first, n, down, fired);
+    step_f64(a, w);
 }
 
 void nce_snn_ops_init(nce_snn_ops *ops, uint32_t cpu)

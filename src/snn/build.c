@@ -37,10 +37,7 @@ nce_status nce_snn_layout(nce_snn *snn)
         if (p->has_ring && p->o.synapse == NCE_SNN_CONDUCTANCE) snn->n_receptors = 2;
     }
     snn->n_ids = snn->n_blocks * NCE_SNN_LANES;
-    /* As many as the longest delay: when an interval is delivered, its own steps have been taken. */
-    for (snn->n_slots = 1; snn->n_slots < snn->max_delay; snn->n_slots *= 2) {
-    }
-    nce_snn_choose_delivery(snn);
+    nce_snn_choose_slots(snn);
     const uint64_t cells = (uint64_t)snn->n_rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES;
     if (cells <= UINT32_MAX) return NCE_OK;
     return nce_fail(snn->ctx, NCE_ERR_LIMIT,
@@ -236,7 +233,8 @@ static bool is_precise(const nce_snn_population *p)
     return p->precise;
 }
 
-static size_t list_capacity(const nce_snn *snn, const nce_snn_part *part)
+/* All that can fire in a step. */
+static size_t list_room(const nce_snn *snn, const nce_snn_part *part)
 {
     size_t n = 0;
     for (size_t i = 0; i < snn->n_populations; i++) {
@@ -246,27 +244,28 @@ static size_t list_capacity(const nce_snn *snn, const nce_snn_part *part)
             p->first_block + p->n_blocks < part->end_block ? p->first_block + p->n_blocks : part->end_block;
         if (end > first) n += (size_t)(end - first) * NCE_SNN_LANES * (p->precise ? NCE_SNN_PRECISE_MAX : 1);
     }
-    return n * snn->min_delay;
+    return n;
 }
 
 static nce_status allocate_lists(nce_snn *snn, bool precise)
 {
+    const size_t longest = snn->min_delay + (snn->may_defer ? 1 : 0); /* steps of an interval */
     for (uint32_t t = 0; t < snn->n_parts; t++) {
         nce_snn_part *part = &snn->parts[t];
-        part->capacity = list_capacity(snn, part);
+        part->room = list_room(snn, part);
+        const size_t capacity = part->room * longest;
         for (int k = 0; k < 2; k++) {
-            part->fired[k] = nce_alloc_array(snn->ctx, part->capacity, sizeof(uint32_t));
-            if (precise) part->offset[k] = nce_alloc_array(snn->ctx, part->capacity, sizeof(double));
+            part->fired[k] = nce_alloc_array(snn->ctx, capacity, sizeof(uint32_t));
+            if (precise) part->offset[k] = nce_alloc_array(snn->ctx, capacity, sizeof(double));
             if (part->fired[k] == NULL || (precise && part->offset[k] == NULL))
-                return nce_fail_nomem(snn->ctx, part->capacity * 4);
+                return nce_fail_nomem(snn->ctx, capacity * 4);
         }
         part->due_blocks = nce_alloc_array(snn->ctx, part->end_block - part->first_block, sizeof(uint32_t));
-        part->past_room = part->capacity / snn->min_delay;
         if (snn->pull) { /* room for the worst case; pages that are never used are never there */
-            part->past = nce_alloc(snn->ctx, snn->n_past * part->past_room * sizeof *part->past);
+            part->past = nce_alloc(snn->ctx, snn->n_past * part->room * sizeof *part->past);
             part->past_n = nce_alloc_array(snn->ctx, snn->n_past, sizeof *part->past_n);
             if (part->past == NULL || part->past_n == NULL)
-                return nce_fail_nomem(snn->ctx, snn->n_past * part->past_room * 4);
+                return nce_fail_nomem(snn->ctx, snn->n_past * part->room * 4);
         }
         if (part->due_blocks == NULL) return nce_fail_nomem(snn->ctx, snn->n_blocks * sizeof(uint32_t));
     }
@@ -315,7 +314,7 @@ nce_status nce_snn_allocate_state(nce_snn *snn)
     if (status == NCE_OK) status = nce_snn_calendar_init(snn->ctx, &snn->calendar, snn->o.queue_capacity);
     for (size_t i = 0; i < snn->n_populations && status == NCE_OK; i++)
         status = nce_snn_prepare_population(snn, &snn->populations[i]);
-    nce_snn_set_marks(snn, true);
+    nce_snn_set_marks(snn, true, 0);
     for (uint32_t t = 0; t < snn->n_parts && status == NCE_OK && snn->n_classes > 0; t++)
         status = nce_snn_index_plastic(snn, &snn->parts[t]);
     return status;

@@ -59,8 +59,8 @@ static void NAME(bind)(nce_snn *snn, nce_snn_population *p)
     p->args.ARGS.subtract = p->o.reset == NCE_SNN_RESET_SUBTRACT;
     p->args.ARGS.current_first = p->o.flags & NCE_SNN_CURRENT_FIRST;
     p->args.ARGS.first_id = p->first;
-    p->args.ARGS.last_block = p->n_blocks - 1;
-    p->args.ARGS.last_mask = 0xffffu >> (padded - p->n);
+    p->args.ARGS.n_neurons = p->n;
+    p->args.ARGS.slot_mask = snn->n_slots - 1;
 }
 
 /* What has decayed to nothing becomes 0: processors take ten times as long over denormal numbers, and a silent network
@@ -70,9 +70,10 @@ static void NAME(settle)(nce_snn *snn, const nce_snn_population *p)
     const REAL nothing = (REAL)(sizeof(REAL) == sizeof(float) ? 1e-28 : 1e-250);
     REAL *const states[] = {snn->v, snn->s0, snn->s1};
     for (size_t k = 0; k < 3; k++)
-        for (size_t i = p->first; i < (size_t)p->first + (size_t)p->n_blocks * NCE_SNN_LANES; i++) {
-            const REAL x = states[k][i];
-            states[k][i] = x < nothing && x > -nothing ? 0 : x;
+        for (uint32_t b = 0; b < p->n_blocks; b++) {
+            REAL *x = states[k] + p->first + (size_t)b * NCE_SNN_LANES;
+            for (int i = 0; i < NCE_SNN_LANES; i++)
+                x[i] = x[i] < nothing && x[i] > -nothing ? 0 : x[i];
         }
 }
 
@@ -126,8 +127,8 @@ static void NAME(wake)(nce_snn *snn, nce_snn_population *p, uint32_t first, uint
     }
 }
 
-static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
-                                 uint32_t end, uint32_t *fired)
+static void NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
+                               uint32_t end, const nce_snn_lists *to)
 {
     const uint8_t *touched = NAME(marks)(snn, p->first_ring, step);
     uint8_t *active = snn->active + p->first_ring;
@@ -155,14 +156,14 @@ static size_t NAME(update_awake)(nce_snn *snn, nce_snn_part *part, nce_snn_popul
         if (seen[due[k]] < step) NAME(advance)(snn, p, due[k], step - seen[due[k]]);
         seen[due[k]] = step + 1;
     }
-    const size_t count =
-        snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, due, 0, n, false, fired);
+    const nce_snn_sweep sweep = {
+        .list = due, .n = n, .step = step, .n_steps = 1, .fired = to->fired, .room = to->room, .count = to->count};
+    snn->ops.LIF(&p->args.ARGS, &sweep);
     for (uint32_t k = 0; k < n; k++)
         active[due[k]] = NAME(may_fire)(snn, p, due[k]);
     __atomic_fetch_add(&p->window_updates, n, __ATOMIC_RELAXED); /* a sum: the order does not matter */
     part->updates += (uint64_t)n * NCE_SNN_LANES;
     part->skipped += (uint64_t)(end - first - n) * NCE_SNN_LANES;
-    return count;
 }
 
 /* ---- models of their own ---- */
@@ -331,17 +332,52 @@ static size_t NAME(update_precise)(nce_snn *snn, nce_snn_population *p, uint64_t
     return count;
 }
 
-static size_t NAME(update)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
-                           uint32_t end, uint32_t *fired, double *offset)
+/* One step of a population that the LIF kernels do not know. */
+static size_t NAME(update_model)(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end,
+                                 uint32_t *fired, double *offset)
 {
-    if (p->event_driven) return NAME(update_awake)(snn, part, p, step, first, end, fired);
-    part->updates += (uint64_t)(end - first) * NCE_SNN_LANES;
     if (p->precise) return NAME(update_precise)(snn, p, step, first, end, fired, offset);
     if (p->o.model == NCE_SNN_LOIHI) return NAME(update_loihi)(snn, p, step, first, end, fired);
     if (p->o.model == NCE_SNN_IZHIKEVICH) return NAME(update_izhikevich)(snn, p, step, first, end, fired);
-    if (p->o.model == NCE_SNN_ADEX) return NAME(update_adex)(snn, p, step, first, end, fired);
-    return snn->ops.LIF(&p->args.ARGS, (size_t)(step & (snn->n_slots - 1)) * NCE_SNN_LANES, NULL, first, end - first,
-                        step & 1, fired);
+    return NAME(update_adex)(snn, p, step, first, end, fired);
+}
+
+static void NAME(update_lif)(nce_snn *snn, nce_snn_population *p, const nce_snn_span *span, uint32_t first,
+                             uint32_t end, const nce_snn_lists *to)
+{
+    nce_snn_sweep sweep = {.first = first, .n = end - first, .room = to->room, .stay_behind = span->behind};
+    uint32_t k = 0;
+    do {
+        const uint32_t left = span->n_steps - k;
+        sweep.step = span->step + k;
+        sweep.n_steps = left < NCE_SNN_SWEEP_STEPS ? left : NCE_SNN_SWEEP_STEPS;
+        sweep.behind = sweep.stay_behind;
+        sweep.stay_behind = left > NCE_SNN_SWEEP_STEPS || span->stay_behind;
+        sweep.fired = to->fired + k * to->room;
+        sweep.count = to->count + k;
+        snn->ops.LIF(&p->args.ARGS, &sweep);
+        k += sweep.n_steps;
+    } while (k < span->n_steps);
+}
+
+static void NAME(update)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, const nce_snn_span *span,
+                         uint32_t first, uint32_t end, const nce_snn_lists *to)
+{
+    if (!p->event_driven) part->updates += (uint64_t)(end - first) * NCE_SNN_LANES * span->n_steps;
+    if (!p->event_driven && !p->precise && p->o.model <= NCE_SNN_IF) {
+        NAME(update_lif)(snn, p, span, first, end, to);
+        return;
+    }
+    for (uint32_t k = 0; k < span->n_steps; k++) {
+        const size_t at = k * to->room;
+        const nce_snn_lists lists = {to->fired + at, to->offset != NULL ? to->offset + at : NULL, to->room,
+                                     to->count + k};
+        if (p->event_driven)
+            NAME(update_awake)(snn, part, p, span->step + k, first, end, &lists);
+        else
+            *lists.count += NAME(update_model)(snn, p, span->step + k, first, end, lists.fired + *lists.count,
+                                               lists.offset != NULL ? lists.offset + *lists.count : NULL);
+    }
 }
 
 /* ---- inputs ---- */
@@ -408,25 +444,34 @@ static inline void NAME(prefetch_row)(const nce_snn_part *part, uint32_t id)
     }
 }
 
-static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, uint32_t k)
+static void NAME(deliver_spike)(nce_snn *snn, nce_snn_part *part, uint64_t step, uint32_t id)
 {
-    if (part->plastic != NULL) {
-        NAME(deliver_plastic)(snn, part, step, parity, k);
-        return;
-    }
-    for (uint32_t q = 0; q < snn->n_parts; q++) {
-        const nce_snn_part *from = &snn->parts[q];
-        for (size_t j = from->begin[parity][k]; j < from->begin[parity][k + 1]; j++) {
-            const uint32_t id = from->fired[parity][j];
-            const uint64_t begin = part->row[id], end = part->row[id + 1];
-            if (j + 1 < from->begin[parity][k + 1]) NAME(prefetch_row)(part, from->fired[parity][j + 1]);
-            part->synaptic_events += end - begin;
-            if (snn->marks)
-                NAME(deliver_row)(snn, part, step, begin, end, true);
-            else
-                NAME(deliver_row)(snn, part, step, begin, end, false);
+    const uint64_t begin = part->row[id], end = part->row[id + 1];
+    part->synaptic_events += end - begin;
+    if (snn->marks)
+        NAME(deliver_row)(snn, part, step, begin, end, true);
+    else
+        NAME(deliver_row)(snn, part, step, begin, end, false);
+}
+
+static void NAME(deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, uint32_t n_steps, unsigned parity)
+{
+    uint32_t id = UINT32_MAX; /* the spike whose row is on its way to the cache */
+    uint64_t at = step;
+    for (uint32_t k = 0; k < n_steps; k++) {
+        if (part->plastic != NULL) NAME(deliver_plastic)(snn, part, step + k, parity, k);
+        for (uint32_t q = 0; part->plastic == NULL && q < snn->n_parts; q++) {
+            const nce_snn_part *from = &snn->parts[q];
+            const uint32_t *fired = from->fired[parity] + k * from->room;
+            for (size_t j = 0; j < from->count[parity][k]; j++) {
+                NAME(prefetch_row)(part, fired[j]);
+                if (id != UINT32_MAX) NAME(deliver_spike)(snn, part, at, id);
+                id = fired[j];
+                at = step + k;
+            }
         }
     }
+    if (id != UINT32_MAX) NAME(deliver_spike)(snn, part, at, id);
 }
 
 #define ENGINE                                                                                                         \

@@ -274,17 +274,35 @@ static void read_synapses(nce_snn_cursor *c, nce_snn *snn)
 
 /* ---- state ---- */
 
+/* Inputs under way and marks of the slots that may hold any, by the step modulo their number; in memory there may be a
+ * slot more. */
+static void walk_rings(nce_snn_cursor *c, nce_snn *snn)
+{
+    const size_t lines = (size_t)snn->n_rings * snn->n_receptors, bytes = snn->engine->real_bytes * NCE_SNN_LANES;
+    const uint32_t n = snn->n_waiting;
+    if (!c->writing) memset(snn->touched, 0, lines * snn->n_slots);
+    for (size_t line = 0; line < lines; line++)
+        for (uint32_t k = 0; k < n; k++) {
+            const uint64_t step = snn->step + ((k - snn->step) & (n - 1)), slot = step & (snn->n_slots - 1);
+            nce_snn_field(c, (uint8_t *)snn->ring + (line * snn->n_slots + slot) * bytes, bytes, "inputs under way");
+        }
+    for (uint32_t k = 0; k < n; k++) {
+        const uint64_t step = snn->step + ((k - snn->step) & (n - 1)), slot = step & (snn->n_slots - 1);
+        nce_snn_field(c, snn->touched + slot * lines, lines, "marks");
+    }
+    for (size_t i = 0; !c->writing && i < lines * snn->n_slots && c->status == NCE_OK; i++)
+        if (snn->touched[i] > 1) fail(c, "mark", snn->touched[i]); /* the kernels compute addresses with it */
+}
+
 static void walk_state(nce_snn_cursor *c, nce_snn *snn)
 {
     const size_t real = snn->engine->real_bytes, n = snn->n_ids, rings = snn->n_rings;
-    const size_t lines = rings * snn->n_slots * snn->n_receptors;
     uint32_t marks = snn->marks;
     nce_snn_field(c, snn->v, n * real, "potentials");
     nce_snn_field(c, snn->s0, n * real, "currents");
     nce_snn_field(c, snn->s1, n * real, "currents");
     nce_snn_field(c, snn->ref, n * sizeof *snn->ref, "refractory steps");
-    nce_snn_field(c, snn->ring, lines * NCE_SNN_LANES * real, "inputs under way");
-    nce_snn_field(c, snn->touched, lines, "marks");
+    walk_rings(c, snn);
     nce_snn_field(c, snn->active, rings, "activity");
     nce_snn_field(c, snn->seen, rings * sizeof *snn->seen, "block times");
     nce_snn_field(c, snn->spike_count, n * sizeof *snn->spike_count, "spike counts");
@@ -293,8 +311,6 @@ static void walk_state(nce_snn_cursor *c, nce_snn *snn)
     optional(c, (void **)&snn->ref_ms, n, sizeof(double), "refractory times");
     for (size_t i = 0; !c->writing && i < rings && c->status == NCE_OK; i++)
         if (snn->seen[i] > snn->step + 1) fail(c, "block time", snn->seen[i]);
-    for (size_t i = 0; !c->writing && i < lines && c->status == NCE_OK; i++)
-        if (snn->touched[i] > 1) fail(c, "mark", snn->touched[i]); /* the kernels compute addresses with it */
     u32(c, &marks, 0, 1, "marks");
     for (size_t i = 0; i < snn->n_populations && c->status == NCE_OK; i++)
         walk_progress(c, snn, &snn->populations[i]);
@@ -329,8 +345,7 @@ static void walk_past(nce_snn_cursor *c, nce_snn *snn)
         u64(c, &n, c->size / sizeof(uint32_t), "spikes under way");
         for (uint32_t t = 0; c->writing && t < snn->n_parts; t++) {
             const nce_snn_part *part = &snn->parts[t];
-            nce_snn_field(c, part->past + slot * part->past_room, part->past_n[slot] * sizeof(uint32_t),
-                          "spikes under way");
+            nce_snn_field(c, part->past + slot * part->room, part->past_n[slot] * sizeof(uint32_t), "spikes under way");
         }
         for (uint64_t k = 0; !c->writing && k < n && c->status == NCE_OK; k++) {
             uint32_t id = 0, t = 0;
@@ -338,10 +353,10 @@ static void walk_past(nce_snn_cursor *c, nce_snn *snn)
             while (t + 1 < snn->n_parts && id / NCE_SNN_LANES >= snn->parts[t].end_block)
                 t++;
             nce_snn_part *part = &snn->parts[t];
-            if (part->past_n[slot] == part->past_room)
+            if (part->past_n[slot] == part->room)
                 fail(c, "spikes under way", n);
             else
-                part->past[slot * part->past_room + part->past_n[slot]++] = id;
+                part->past[slot * part->room + part->past_n[slot]++] = id;
         }
     }
 }
@@ -402,7 +417,7 @@ void nce_snn_walk_network(nce_snn_cursor *c, nce_snn *snn)
         if (c->status == NCE_OK) c->status = nce_snn_layout(snn);
         if (c->status == NCE_OK && snn->n_receptors != receptors) fail(c, "receptors", receptors);
         const uint64_t cells =
-            (uint64_t)snn->n_rings * snn->n_receptors * snn->n_slots * NCE_SNN_LANES * snn->engine->real_bytes;
+            (uint64_t)snn->n_rings * snn->n_receptors * snn->n_waiting * NCE_SNN_LANES * snn->engine->real_bytes;
         if (c->status == NCE_OK && cells > c->size) fail(c, "ring cells", cells);
         if (c->status == NCE_OK) nce_snn_choose_parts(snn);
         if (c->status == NCE_OK) read_synapses(c, snn);

@@ -276,12 +276,16 @@ static bool is_due(const nce_snn_event *events, size_t n, size_t i, uint64_t ste
     return i < n && events[i].step == step && events[i].neuron < end_id;
 }
 
-void nce_snn_apply_inputs(nce_snn *snn, nce_snn_population *p, uint64_t step, unsigned parity, uint32_t first,
-                          uint32_t end)
+void nce_snn_apply_poisson(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end)
 {
     for (size_t i = 0; i < snn->n_poissons; i++)
         if (&snn->populations[snn->poissons[i].population] == p)
             apply_poisson(snn, &snn->poissons[i], p, step, first, end);
+}
+
+void nce_snn_apply_events(nce_snn *snn, nce_snn_population *p, uint64_t step, unsigned parity, uint32_t first,
+                          uint32_t end)
+{
     const nce_snn_event *due = snn->due[parity];
     const size_t n = snn->n_due[parity];
     if (n == 0) return;

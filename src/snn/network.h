@@ -5,7 +5,7 @@
  * than the shortest delay: every part updates its neurons for the interval, one barrier, then every part walks the
  * spikes of all parts in the order (step, id) and delivers to its own targets.  So each ring cell sees the same
  * additions in the same order whatever the number of parts.  Spike lists are kept twice (parity of the interval): one
- * barrier suffices. */
+ * barrier suffices.  interval.c has the length of an interval. */
 #ifndef NCE_SRC_SNN_NETWORK_H
 #define NCE_SRC_SNN_NETWORK_H
 #include "nce/snn.h"
@@ -107,30 +107,44 @@ typedef struct nce_snn_part {
     uint16_t *delay16;
     /* pulled rows (snn->pull): ordered by delay, and who fired in the last steps */
     uint32_t *group; /* [n_ids][n_groups + 1] first synapse of a delay, from the row's begin */
-    uint32_t *past;  /* [n_past][capacity of a step] ids that fired, a ring of steps; written before a barrier */
+    uint32_t *past;  /* [n_past][room] ids that fired, a ring of steps; written before a barrier */
     size_t *past_n;  /* [n_past] */
-    size_t past_room;
     nce_snn_plastic *plastic;
-    uint32_t *fired[2]; /* by parity of the interval */
-    double *offset[2];  /* ms inside the step, with precise populations */
-    size_t begin[2][NCE_SNN_MAX_INTERVAL + 1];
-    size_t capacity;
+    /* [step of the interval][room] ids that fired and how many, by parity of the interval */
+    uint32_t *fired[2];
+    double *offset[2]; /* ms inside the step, with precise populations */
+    size_t count[2][NCE_SNN_MAX_INTERVAL];
+    size_t room;          /* all that can fire in a step */
     uint32_t *due_blocks; /* scratch of the event-driven update */
     uint64_t synaptic_events, updates, skipped;
 } nce_snn_part;
 
+/* Some steps; see nce_snn_sweep for what is left behind. */
+typedef struct nce_snn_span {
+    uint64_t step;
+    uint32_t n_steps;
+    bool behind, stay_behind;
+} nce_snn_span;
+
+/* Where the spikes of a span go: those of its step k at k * room, behind count[k] others. */
+typedef struct nce_snn_lists {
+    uint32_t *fired;
+    double *offset; /* NULL without precise populations */
+    size_t room, *count;
+} nce_snn_lists;
+
 typedef struct nce_snn_engine {
     size_t real_bytes;
     void (*bind)(nce_snn *snn, nce_snn_population *p); /* fill p->args from p->coef and the arrays */
-    size_t (*update)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, uint64_t step, uint32_t first,
-                     uint32_t end, uint32_t *fired, double *offset); /* blocks first .. end-1 of the population */
+    void (*update)(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, const nce_snn_span *span, uint32_t first,
+                   uint32_t end, const nce_snn_lists *to); /* blocks first .. end-1 of the population */
     void (*add)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uint64_t step, uint32_t receptor,
                 double x); /* to the ring */
     void (*jump)(nce_snn *snn, nce_snn_population *p, uint32_t neuron, uint64_t step, double mv);
     void (*wake)(nce_snn *snn, nce_snn_population *p, uint32_t first, uint32_t end,
                  uint64_t step); /* bring blocks up to step */
-    /* To the part's own targets: the spikes of all parts that were fired in step (its place in the interval: k). */
-    void (*deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, uint32_t k);
+    /* To the part's own targets: the spikes of all parts that were fired in an interval. */
+    void (*deliver)(nce_snn *snn, nce_snn_part *part, uint64_t step, uint32_t n_steps, unsigned parity);
     void (*pull)(nce_snn *snn, nce_snn_part *part, uint64_t step); /* what arrives at the part's neurons in a step */
     double (*get)(const void *array, size_t i);
     void (*set)(void *array, size_t i, double value);
@@ -165,6 +179,8 @@ struct nce_snn {
     uint32_t *ring_first;                                /* [n_rings] global id of lane 0 */
     uint32_t n_receptors, n_slots, min_delay, max_delay; /* slots: a power of two */
     uint32_t equal_delay;                                /* of all synapses, or 0 */
+    uint32_t n_waiting;                                  /* slots that may hold inputs between two runs */
+    bool may_defer, defer;                               /* see interval.c: by the build; in this window */
     bool pull;                                           /* see pull_body.h */
     uint32_t n_groups, n_past;
     uint64_t n_synapses;
@@ -248,10 +264,15 @@ nce_status nce_snn_index_plastic(nce_snn *snn, nce_snn_part *part);
 double nce_snn_peek(nce_snn *snn, nce_snn_population *p, uint32_t neuron, nce_snn_param what, uint64_t now);
 /* run.c: with the lock held. */
 nce_status nce_snn_advance(nce_snn *snn, uint64_t n_steps);
+/* interval.c */
+void nce_snn_choose_slots(nce_snn *snn);
+void nce_snn_choose_defer(nce_snn *snn);                          /* at the begin of a run and of a window */
+nce_snn_span nce_snn_interval(const nce_snn *snn, uint64_t step); /* the interval that begins with a step */
 /* input.c: events due in [step, end) go to due[parity]; the given spikes are sorted before a run. */
 void nce_snn_collect_events(nce_snn *snn, uint64_t step, uint64_t end, unsigned parity);
 void nce_snn_return_events(nce_snn *snn, unsigned parity);
-void nce_snn_apply_inputs(nce_snn *snn, nce_snn_population *p, uint64_t step, unsigned parity, uint32_t first,
+void nce_snn_apply_poisson(nce_snn *snn, nce_snn_population *p, uint64_t step, uint32_t first, uint32_t end);
+void nce_snn_apply_events(nce_snn *snn, nce_snn_population *p, uint64_t step, unsigned parity, uint32_t first,
                           uint32_t end);
 size_t nce_snn_update_source(nce_snn *snn, nce_snn_population *p, uint64_t step, unsigned parity, uint32_t first,
                              uint32_t end, uint32_t *fired);
@@ -262,7 +283,7 @@ nce_status nce_snn_record_interval(nce_snn *snn, uint64_t step, uint32_t n_steps
 nce_status nce_snn_record_probes(nce_snn *snn, const nce_snn_part *part, uint64_t step);
 /* window.c: at the end of a window, by one thread while the others wait. */
 void nce_snn_window_end(nce_snn *snn, uint64_t step);
-void nce_snn_set_marks(nce_snn *snn, bool on);
+void nce_snn_set_marks(nce_snn *snn, bool on, uint64_t step); /* step: the next one */
 
 extern const nce_snn_engine nce_snn_engine_f32, nce_snn_engine_f64;
 

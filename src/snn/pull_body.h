@@ -28,7 +28,7 @@ static void NAME(pull)(nce_snn *snn, nce_snn_part *part, uint64_t step)
                 }
                 continue;
             }
-            const uint32_t id = from->past[slot * from->past_room + j++];
+            const uint32_t id = from->past[slot * from->room + j++];
             const uint32_t *group = part->group + id * stride + (d - snn->min_delay);
             if (group[0] != group[1]) r[n++] = (range){part->row[id] + group[0], part->row[id] + group[1]};
         }

@@ -38,13 +38,14 @@ nce_status nce_snn_record_interval(nce_snn *snn, uint64_t step, uint32_t n_steps
         size_t i = 0;
         for (uint32_t q = 0; q < snn->n_parts; q++) {
             const nce_snn_part *part = &snn->parts[q];
-            for (size_t j = part->begin[parity][k]; j < part->begin[parity][k + 1]; j++) {
-                const uint32_t id = part->fired[parity][j];
+            for (size_t j = 0; j < part->count[parity][k]; j++) {
+                const size_t at = k * part->room + j;
+                const uint32_t id = part->fired[parity][at];
                 while (i + 1 < snn->n_populations && snn->populations[i + 1].first <= id)
                     i++;
                 nce_snn_population *p = &snn->populations[i];
                 const double since = (double)(step + k) - p->o.onset;
-                const double time = p->precise ? since * snn->o.dt + part->offset[parity][j] : (since + 1) * snn->o.dt;
+                const double time = p->precise ? since * snn->o.dt + part->offset[parity][at] : (since + 1) * snn->o.dt;
                 const nce_status one = count(snn, p, id, step + k, time);
                 if (one != NCE_OK) status = one;
             }

@@ -21,55 +21,96 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* An interval ends at the shortest delay, at the end of a window, or at the end of the run. */
-static uint64_t interval_end(const nce_snn *snn, uint64_t step)
+/* What a population of a part does in a span: arrivals that come from no synapse, then the update. */
+static void update_span(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, const nce_snn_span *span,
+                        uint32_t first, uint32_t end, const nce_snn_lists *to)
 {
-    const uint64_t end = step + snn->min_delay, window = (step / NCE_SNN_WINDOW + 1) * NCE_SNN_WINDOW;
-    const uint64_t first = end < window ? end : window;
-    return first < snn->run_end ? first : snn->run_end;
+    const uint64_t from = span->behind ? span->step - 1 : span->step;
+    for (uint64_t s = from; s < span->step + span->n_steps - (span->stay_behind ? 1 : 0); s++)
+        nce_snn_apply_poisson(snn, p, s, first, end);
+    snn->engine->update(snn, part, p, span, first, end, to);
 }
 
-/* One step of the populations of a part; what fires is appended to its list. */
-static void update_step(nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, size_t *n)
+/* Step after step: a population that may get events, or begins in this span. */
+static void update_steps(nce_snn *snn, nce_snn_part *part, nce_snn_population *p, const nce_snn_span *span,
+                         unsigned parity, uint32_t first, uint32_t end, const nce_snn_lists *to)
+{
+    for (uint32_t k = 0; k < span->n_steps; k++) {
+        const size_t at = k * to->room;
+        const nce_snn_span one = {span->step + k, 1, k == 0 ? span->behind : span->stay_behind, span->stay_behind};
+        const nce_snn_lists lists = {to->fired + at, to->offset != NULL ? to->offset + at : NULL, to->room,
+                                     to->count + k};
+        if (one.step < p->o.onset) continue;
+        if (!p->has_ring) {
+            *lists.count += nce_snn_update_source(snn, p, one.step, parity, first, end, lists.fired + *lists.count);
+            continue;
+        }
+        nce_snn_apply_events(snn, p, one.step, parity, first, end);
+        update_span(snn, part, p, &one, first, end, &lists);
+    }
+}
+
+/* Whether a population may take the steps of a span at once: nothing happens to it between two of them.  Without synapses
+ * there are fewer slots than steps, and Poisson arrivals must not meet in one. */
+static bool whole_span(const nce_snn *snn, const nce_snn_population *p, const nce_snn_span *span, unsigned parity)
+{
+    return snn->n_due[parity] == 0 && span->step >= p->o.onset && span->n_steps <= snn->n_slots;
+}
+
+/* A span of all populations of a part; what fires is appended to the lists. */
+static void update_populations(nce_snn *snn, nce_snn_part *part, const nce_snn_span *span, unsigned parity,
+                               const nce_snn_lists *to)
 {
     for (size_t i = 0; i < snn->n_populations; i++) {
         nce_snn_population *p = &snn->populations[i];
         const uint32_t from = p->first_block > part->first_block ? p->first_block : part->first_block;
-        const uint32_t to =
+        const uint32_t until =
             p->first_block + p->n_blocks < part->end_block ? p->first_block + p->n_blocks : part->end_block;
-        if (from >= to || step < p->o.onset) continue;
-        const uint32_t first = from - p->first_block, end = to - p->first_block;
-        uint32_t *fired = part->fired[parity] + *n;
-        double *offset = part->offset[parity] != NULL ? part->offset[parity] + *n : NULL;
-        if (!p->has_ring) {
-            *n += nce_snn_update_source(snn, p, step, parity, first, end, fired);
-            continue;
-        }
-        nce_snn_apply_inputs(snn, p, step, parity, first, end);
-        *n += snn->engine->update(snn, part, p, step, first, end, fired, offset);
+        if (from >= until) continue;
+        const uint32_t first = from - p->first_block, end = until - p->first_block;
+        if (p->has_ring && (span->n_steps == 0 || whole_span(snn, p, span, parity)))
+            update_span(snn, part, p, span, first, end, to);
+        else
+            update_steps(snn, part, p, span, parity, first, end, to);
     }
 }
 
 /* Who fired in a step, for the steps in which it arrives. */
-static void remember(const nce_snn *snn, nce_snn_part *part, uint64_t step, unsigned parity, size_t begin, size_t end)
+static void remember(const nce_snn *snn, nce_snn_part *part, uint64_t step, const nce_snn_lists *lists)
 {
     const size_t slot = step & (snn->n_past - 1);
-    memcpy(part->past + slot * part->past_room, part->fired[parity] + begin, (end - begin) * sizeof *part->past);
-    part->past_n[slot] = end - begin;
+    memcpy(part->past + slot * part->room, lists->fired, *lists->count * sizeof *part->past);
+    part->past_n[slot] = *lists->count;
 }
 
-static void update_part(nce_snn *snn, nce_snn_part *part, uint64_t step, uint64_t end, unsigned parity)
+/* Pulled deliveries and probes belong between two steps. */
+static void update_part(nce_snn *snn, nce_snn_part *part, const nce_snn_span *interval, unsigned parity)
 {
-    size_t n = 0;
-    part->begin[parity][0] = 0;
-    for (uint64_t s = step; s < end; s++) {
-        if (snn->pull) snn->engine->pull(snn, part, s);
-        update_step(snn, part, s, parity, &n);
-        part->begin[parity][s - step + 1] = n;
-        if (snn->pull) remember(snn, part, s, parity, part->begin[parity][s - step], n);
-        const nce_status status = nce_snn_record_probes(snn, part, s);
+    const nce_snn_lists lists = {part->fired[parity], part->offset[parity], part->room, part->count[parity]};
+    memset(lists.count, 0, interval->n_steps * sizeof *lists.count);
+    if (!snn->pull && snn->n_probes == 0) {
+        update_populations(snn, part, interval, parity, &lists);
+        return;
+    }
+    for (uint32_t k = 0; k < interval->n_steps; k++) {
+        const nce_snn_span one = {interval->step + k, 1, false, false};
+        const nce_snn_lists to = {lists.fired + k * lists.room,
+                                  lists.offset != NULL ? lists.offset + k * lists.room : NULL, lists.room,
+                                  lists.count + k};
+        if (snn->pull) snn->engine->pull(snn, part, one.step);
+        update_populations(snn, part, &one, parity, &to);
+        if (snn->pull) remember(snn, part, one.step, &to);
+        const nce_status status = nce_snn_record_probes(snn, part, one.step);
         if (status != NCE_OK) atomic_store(&snn->run_status[parity], status);
     }
+}
+
+/* A run that ends before its time takes what was left behind. */
+static void catch_up(nce_snn *snn, nce_snn_part *part, uint64_t step)
+{
+    const nce_snn_span span = {.step = step, .behind = true};
+    const nce_snn_lists none = {0};
+    update_populations(snn, part, &span, 0, &none);
 }
 
 static void wait_for_all(nce_snn *snn)
@@ -89,22 +130,30 @@ static nce_status bookkeeping(nce_snn *snn, uint64_t step, uint64_t end, unsigne
     return status;
 }
 
+static void collect(nce_snn *snn, uint64_t step, unsigned parity)
+{
+    const nce_snn_span interval = nce_snn_interval(snn, step);
+    nce_snn_collect_events(snn, step, step + interval.n_steps, parity);
+}
+
 static void run_worker(nce_snn *snn, uint32_t index)
 {
     const nce_fp_env fp = nce_fp_enter();
     unsigned parity = 0;
     nce_status status = NCE_OK;
     uint64_t step = snn->step, end;
+    bool behind = false;
     for (; step < snn->run_end && status == NCE_OK; step = end, parity ^= 1) {
-        end = interval_end(snn, step);
-        if (index == 0 && end < snn->run_end) nce_snn_collect_events(snn, end, interval_end(snn, end), parity ^ 1);
+        const nce_snn_span interval = nce_snn_interval(snn, step);
+        end = step + interval.n_steps;
+        behind = interval.stay_behind;
+        if (index == 0 && end < snn->run_end) collect(snn, end, parity ^ 1);
         for (uint32_t t = index; t < snn->n_parts; t += snn->n_workers)
-            update_part(snn, &snn->parts[t], step, end, parity);
+            update_part(snn, &snn->parts[t], &interval, parity);
         wait_for_all(snn);
         status = (nce_status)atomic_load(&snn->run_status[parity]);
         for (uint32_t t = index; !snn->pull && t < snn->n_parts; t += snn->n_workers)
-            for (uint64_t s = step; s < end; s++)
-                snn->engine->deliver(snn, &snn->parts[t], s, parity, (uint32_t)(s - step));
+            snn->engine->deliver(snn, &snn->parts[t], step, interval.n_steps, parity);
         if (index == 0) {
             const nce_status kept = bookkeeping(snn, step, end, parity);
             if (kept != NCE_OK) atomic_store(&snn->run_status[parity ^ 1], kept);
@@ -115,6 +164,8 @@ static void run_worker(nce_snn *snn, uint32_t index)
             wait_for_all(snn);
         }
     }
+    for (uint32_t t = index; behind && t < snn->n_parts; t += snn->n_workers)
+        catch_up(snn, &snn->parts[t], step);
     if (index == 0) {
         snn->step = step;
         if (step < snn->run_end) nce_snn_return_events(snn, parity);
@@ -163,7 +214,8 @@ nce_status nce_snn_advance(nce_snn *snn, uint64_t n_steps)
     atomic_store(&snn->run_status[1], NCE_OK);
     snn->run_begin = snn->step;
     nce_snn_sort_given(snn);
-    nce_snn_collect_events(snn, snn->step, interval_end(snn, snn->step), 0);
+    nce_snn_choose_defer(snn);
+    collect(snn, snn->step, 0);
     run_all(snn);
     const int first = atomic_load(&snn->run_status[0]);
     const nce_status status = (nce_status)(first != NCE_OK ? first : atomic_load(&snn->run_status[1]));

@@ -103,7 +103,7 @@ nce_status nce_snn_reset_state(nce_snn *snn)
     atomic_store(&snn->dropped, 0);
     snn->step = snn->window_deliveries = snn->window_active = snn->n_windows = snn->active_sum = 0;
     snn->spikes = snn->applied = snn->late = 0;
-    nce_snn_set_marks(snn, true);
+    nce_snn_set_marks(snn, true, 0);
     nce_snn_initial_state(snn);
     nce_snn_unlock(snn);
     return NCE_OK;

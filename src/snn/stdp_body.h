@@ -63,8 +63,8 @@ static void NAME(deliver_plastic)(nce_snn *snn, nce_snn_part *part, uint64_t ste
     for (int phase = 1; phase <= 3; phase++)
         for (uint32_t q = 0; q < snn->n_parts; q++) {
             const nce_snn_part *from = &snn->parts[q];
-            for (size_t j = from->begin[parity][k]; j < from->begin[parity][k + 1]; j++) {
-                const uint32_t id = from->fired[parity][j];
+            for (size_t j = 0; j < from->count[parity][k]; j++) {
+                const uint32_t id = from->fired[parity][k * from->room + j];
                 const uint64_t begin = part->row[id], end = part->row[id + 1];
                 if (phase == 1) {
                     part->synaptic_events += end - begin;

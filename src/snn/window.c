@@ -13,11 +13,21 @@ static const double LEAVE_ABOVE = 0.07, ENTER_BELOW = 0.04;
 /* Marks save reading and clearing the lines without input; every delivery pays for them. */
 static const double MARKS_BELOW = 1.0;
 
-void nce_snn_set_marks(nce_snn *snn, bool on)
+/* Mark every line that may hold input of ring blocks first .. first + n - 1. */
+static void mark_all(nce_snn *snn, uint32_t first, uint32_t n, uint64_t step)
+{
+    for (uint32_t k = 0; k < snn->n_waiting; k++)
+        memset(snn->touched + (((step + k) & (snn->n_slots - 1)) * snn->n_rings + first) * snn->n_receptors, 1,
+               (size_t)n * snn->n_receptors);
+}
+
+void nce_snn_set_marks(nce_snn *snn, bool on, uint64_t step)
 {
     if (on == snn->marks) return;
-    /* what came while no marks were kept is not marked */
-    if (on) memset(snn->touched, 1, (size_t)snn->n_slots * snn->n_rings * snn->n_receptors);
+    if (on) { /* what came while no marks were kept is not marked */
+        memset(snn->touched, 0, (size_t)snn->n_slots * snn->n_rings * snn->n_receptors);
+        mark_all(snn, 0, snn->n_rings, step);
+    }
     snn->marks = on;
     for (size_t i = 0; i < snn->n_populations; i++)
         snn->engine->bind(snn, &snn->populations[i]);
@@ -53,9 +63,7 @@ static void to_event(nce_snn *snn, nce_snn_population *p, uint64_t step)
         snn->seen[p->first_ring + b] = step;
         snn->active[p->first_ring + b] = 1;
     }
-    for (uint32_t s = 0; s < snn->n_slots; s++) /* inputs under way were not marked */
-        memset(snn->touched + ((size_t)s * snn->n_rings + p->first_ring) * snn->n_receptors, 1,
-               (size_t)p->n_blocks * snn->n_receptors);
+    mark_all(snn, p->first_ring, p->n_blocks, step); /* inputs under way were not marked */
     p->event_driven = true;
 }
 
@@ -106,5 +114,6 @@ void nce_snn_window_end(nce_snn *snn, uint64_t step)
         sleepers |= p->event_driven;
     }
     const double lines = (double)snn->n_rings * snn->n_receptors * NCE_SNN_WINDOW;
-    nce_snn_set_marks(snn, sleepers || (double)deliveries < MARKS_BELOW * lines);
+    nce_snn_set_marks(snn, sleepers || (double)deliveries < MARKS_BELOW * lines, step);
+    nce_snn_choose_defer(snn);
 }

@@ -1,6 +1,7 @@
 /* LIF update with AVX2: 8 floats or 4 doubles at a time.  The formulas are those of snn_lif_body.h. */
 #include "src/kernels/snn.h"
 #include <immintrin.h>
+#include <string.h>
 
 /* Counters that are not 0, as a mask of 16-bit lanes. */
 #define BUSY16(r) _mm_xor_si128(_mm_cmpeq_epi16(r, _mm_setzero_si128()), _mm_set1_epi16(-1))
@@ -60,14 +61,12 @@
 #include "src/kernels/snn_real_f64.h"
 #include "src/kernels/snn_lif_body.h"
 
-size_t nce_snn_lif_f32_avx2(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                            bool down, uint32_t *fired)
+void nce_snn_lif_f32_avx2(const nce_snn_lif_f32 *a, const nce_snn_sweep *w)
 {
-    return step_f32(a, slot, list, first, n, down, fired);
+    step_f32(a, w);
 }
 
-size_t nce_snn_lif_f64_avx2(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                            bool down, uint32_t *fired)
+void nce_snn_lif_f64_avx2(const nce_snn_lif_f64 *a, const nce_snn_sweep *w)
 {
-    return step_f64(a, slot, list, first, n, down, fired);
+    step_f64(a, w);
 }

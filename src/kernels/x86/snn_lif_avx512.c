@@ -1,6 +1,7 @@
 /* LIF update with AVX-512: 16 floats or 8 doubles at a time.  The formulas are those of snn_lif_body.h. */
 #include "src/kernels/snn.h"
 #include <immintrin.h>
+#include <string.h>
 
 #define REAL float
 #define ARGS nce_snn_lif_f32
@@ -57,14 +58,12 @@
 #include "src/kernels/snn_real_f64.h"
 #include "src/kernels/snn_lif_body.h"
 
-size_t nce_snn_lif_f32_avx512(const nce_snn_lif_f32 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                              bool down, uint32_t *fired)
+void nce_snn_lif_f32_avx512(const nce_snn_lif_f32 *a, const nce_snn_sweep *w)
 {
-    return step_f32(a, slot, list, first, n, down, fired);
+    step_f32(a, w);
 }
 
-size_t nce_snn_lif_f64_avx512(const nce_snn_lif_f64 *a, size_t slot, const uint32_t *list, uint32_t first, uint32_t n,
-                              bool down, uint32_t *fired)
+void nce_snn_lif_f64_avx512(const nce_snn_lif_f64 *a, const nce_snn_sweep *w)
 {
-    return step_f64(a, slot, list, first, n, down, fired);
+    step_f64(a, w);
 }
