@@ -8,6 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One of two words; false after a message. */
+static bool choose(const char *option, const char *given, const char *off, const char *on, bool *chosen)
+{
+    *chosen = strcmp(given, on) == 0;
+    if (*chosen || strcmp(given, off) == 0) return true;
+    nce_cmd_usage("%s: '%s' is neither %s nor %s", option, given, off, on);
+    return false;
+}
+
 /* ---- bench ---- */
 
 typedef struct {
@@ -38,8 +47,8 @@ static nce_status measure(nce_snn *snn, const bench_args *a)
     const uint64_t steps = (uint64_t)(a->seconds * 1000 / nce_snn_dt(snn));
     double start = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
     nce_status status = nce_snn_build(snn, NULL, NULL);
-    printf("%s %s: build %.2f s, %" PRIu64 " synapses\n", a->net, a->precision, measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - start,
-           nce_snn_n_synapses(snn));
+    printf("%s %s: build %.2f s, %" PRIu64 " synapses\n", a->net, a->precision,
+           measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - start, nce_snn_n_synapses(snn));
     if (status == NCE_OK) status = nce_snn_run(snn, (uint64_t)(a->warm_up * 1000 / nce_snn_dt(snn)), NULL, NULL);
     if (status == NCE_OK) status = nce_snn_spikes_clear(snn);
     if (status == NCE_OK) status = nce_snn_statistics_read(snn, &before);
@@ -93,12 +102,14 @@ static int bench(int argc, char **argv)
     if (code != NCE_EXIT_OK) return code < 0 ? NCE_EXIT_OK : code;
     const nce_snn_bench_net *net = nce_snn_bench_net_find(a.net);
     if (net == NULL) return nce_cmd_usage("--net: '%s' is none of cuba, coba, pd14", a.net);
+    bool f64;
+    if (!choose("--precision", a.precision, "f32", "f64", &f64)) return NCE_EXIT_USAGE;
     nce_context *ctx;
     nce_snn *snn = NULL;
     nce_snn_options o = NCE_SNN_OPTIONS_INIT;
     o.dt = net->dt;
     o.seed = a.seed;
-    o.precision = strcmp(a.precision, "f64") == 0 ? NCE_SNN_F64 : NCE_SNN_F32;
+    o.precision = f64 ? NCE_SNN_F64 : NCE_SNN_F32;
     o.n_threads = a.threads;
     nce_status status = nce_context_create(NULL, &ctx);
     if (status != NCE_OK) return nce_cmd_failed("no context: %s", nce_status_name(status));
@@ -117,7 +128,7 @@ typedef struct {
     const char *path, *input, *spikes, *save, *reset, *precision;
     float ms, dt;
     uint32_t threads;
-    bool euler;
+    bool euler, subtract, f64;
 } run_args;
 
 static bool ends_with(const char *text, const char *end)
@@ -134,9 +145,9 @@ static nce_status load(nce_context *ctx, const run_args *a, nce_snn **snn)
     o.n_threads = nir.n_threads = a->threads;
     if (!ends_with(a->path, ".nir")) return nce_snn_load(ctx, a->path, &o, snn);
     nir.dt = (double)a->dt;
-    nir.reset = strcmp(a->reset, "subtract") == 0 ? NCE_SNN_RESET_SUBTRACT : NCE_SNN_RESET_TO;
+    nir.reset = a->subtract ? NCE_SNN_RESET_SUBTRACT : NCE_SNN_RESET_TO;
     nir.method = a->euler ? NCE_SNN_EULER : NCE_SNN_EXACT;
-    nir.precision = strcmp(a->precision, "f64") == 0 ? NCE_SNN_F64 : NCE_SNN_F32;
+    nir.precision = a->f64 ? NCE_SNN_F64 : NCE_SNN_F32;
     return nce_snn_load_nir(ctx, a->path, &nir, snn);
 }
 
@@ -215,6 +226,9 @@ static int run(int argc, char **argv, bool only_info)
                                     sizeof table / sizeof *table, argc, argv, &a.path, 1);
     if (code != NCE_EXIT_OK) return code < 0 ? NCE_EXIT_OK : code;
     if (a.path == NULL) return nce_cmd_usage("snn %s needs a network file or a .nir graph", argv[0]);
+    if (!choose("--reset", a.reset, "zero", "subtract", &a.subtract) ||
+        !choose("--precision", a.precision, "f32", "f64", &a.f64))
+        return NCE_EXIT_USAGE;
     nce_context *ctx;
     nce_snn *snn = NULL;
     int result = NCE_EXIT_OK;
