@@ -32,7 +32,7 @@ typedef struct nce_snn_nir_options {
  * LI, IF, I, CubaLIF, CubaLI, Threshold.  What reaches a neuron in a step is a current held for that step.
  * Layers act in the same step in the simulators NIR comes from; here a spike takes a step.  Populations therefore begin
  * later by their depth and count their time from there, which gives the same spike times; recurrent edges take one
- * step. Returns NCE_OK; NCE_ERR_IO; NCE_ERR_FORMAT (names file, node and value); NCE_ERR_UNSUPPORTED (names a node this
+ * step. Returns NCE_OK; NCE_ERR_IO; NCE_ERR_FORMAT (names file, node and value); NCE_ERR_UNSUPPORTED (names the nodes this
  * version         cannot import, or HDF5 is missing); NCE_ERR_INVALID; NCE_ERR_NOMEM.  *out is NULL on failure.
  * Threads: one import at a time in a process, and no other use of HDF5 meanwhile (Debian's is not thread-safe).
  * Since 0.1. */

@@ -7,8 +7,14 @@
 #endif
 
 static nce_context *ctx;
-static void setup(void) { ctx = snn_context(NCE_ISA_AUTO); }
-static void teardown(void) { nce_context_destroy(ctx); }
+static void setup(void)
+{
+    ctx = snn_context(NCE_ISA_AUTO);
+}
+static void teardown(void)
+{
+    nce_context_destroy(ctx);
+}
 TestSuite(snn_nir, .init = setup, .fini = teardown);
 
 /* Path of a data file; skips the test where there is none, or where the build reads no NIR. */
@@ -108,7 +114,8 @@ static void run_braille(const char *name, nce_snn_reset reset, size_t counts[2],
     OK(nce_snn_load_nir(ctx, data(name), &o, &snn));
     OK(nce_snn_population_find(snn, "input", &input));
     cr_assert_eq(nce_snn_population_size(snn, input), 12);
-    if (nce_snn_population_find(snn, "lif1.lif", &hidden) != NCE_OK) OK(nce_snn_population_find(snn, "lif1.lif1", &hidden));
+    if (nce_snn_population_find(snn, "lif1.lif", &hidden) != NCE_OK)
+        OK(nce_snn_population_find(snn, "lif1.lif1", &hidden));
     OK(nce_snn_population_find(snn, "lif2", &out));
     cr_assert_eq(nce_snn_population_size(snn, out), 7);
     for (uint32_t k = 0; k < 256; k++)
@@ -130,10 +137,13 @@ static void run_braille(const char *name, nce_snn_reset reset, size_t counts[2],
 
 Test(snn_nir, braille)
 {
-    const struct { const char *flat, *nested; nce_snn_reset reset; } cases[] = {
-        {"nir/03_rnn/braille_noDelay_bias_zero.nir", "nir/03_rnn/braille_noDelay_bias_zero_subgraph.nir", NCE_SNN_RESET_TO},
-        {"nir/03_rnn/braille_noDelay_noBias_subtract.nir", "nir/03_rnn/braille_noDelay_noBias_subtract_subgraph.nir",
-         NCE_SNN_RESET_SUBTRACT}};
+    const struct {
+        const char *flat, *nested;
+        nce_snn_reset reset;
+    } cases[] = {{"nir/03_rnn/braille_noDelay_bias_zero.nir", "nir/03_rnn/braille_noDelay_bias_zero_subgraph.nir",
+                  NCE_SNN_RESET_TO},
+                 {"nir/03_rnn/braille_noDelay_noBias_subtract.nir",
+                  "nir/03_rnn/braille_noDelay_noBias_subtract_subgraph.nir", NCE_SNN_RESET_SUBTRACT}};
     for (int k = 0; k < 2; k++) {
         size_t a[2], b[2];
         uint64_t hash_a, hash_b;
@@ -205,9 +215,24 @@ Test(snn_nir, refuses_damage)
     unlink(path);
 }
 
+#if NCE_HAVE_HDF5
+Test(snn_nir, names_all_unsupported_nodes)
+{
+    const uint8_t bytes[] = {2, 19, 0, 19, 0, 0, 0, 0, 0}; /* three nodes without parameters, no edges */
+    nce_snn *snn;
+    char path[64];
+    snprintf(path, sizeof path, "test_snn_nir_types_%ld.nir", (long)getpid());
+    cr_assert(nir_write(path, bytes, sizeof bytes));
+    cr_assert_eq(nce_snn_load_nir(ctx, path, NULL, &snn), NCE_ERR_UNSUPPORTED);
+    cr_assert_null(snn);
+    const char *error = nce_context_error(ctx);
+    cr_assert_not_null(strstr(error, "2 nodes of types that are not supported: 'n0' (Nonsense), 'n1' (Nonsense)"), "%s",
+                       error);
+    unlink(path);
+}
+
 /* ---- failing allocations ---- */
 
-#if NCE_HAVE_HDF5
 /* Load and build, with each request for memory failing in turn. */
 static void load_with_failures(const char *path)
 {

@@ -55,6 +55,8 @@ typedef struct nce_nir_graph {
     size_t n_nodes, nodes_capacity;
     nce_nir_edge *edges;
     size_t n_edges, edges_capacity;
+    size_t n_unsupported;
+    char unsupported[400]; /* the first of them: "'name' (type), ..." */
 } nce_nir_graph;
 
 nce_status nce_nir_read(nce_nir_graph *g); /* read.c: the file at path */

@@ -164,6 +164,15 @@ static nce_status member_count(const nce_nir_graph *g, hid_t group, const char *
     return NCE_OK;
 }
 
+/* Kept for one message that names all; the graph is read on as if the node did nothing. */
+static void note_unsupported(nce_nir_graph *g, const char *full, const char *type)
+{
+    const size_t used = strlen(g->unsupported), room = sizeof g->unsupported - used;
+    g->n_unsupported++;
+    if (snprintf(g->unsupported + used, room, "%s'%s' (%s)", used > 0 ? ", " : "", full, type) >= (int)room)
+        g->unsupported[used] = '\0'; /* it is counted */
+}
+
 static nce_status read_node(nce_nir_graph *g, hid_t group, const char *full, const char *type, unsigned depth, port *at)
 {
     nce_nir_node node = {.type = NCE_NIR_PASS};
@@ -172,10 +181,10 @@ static nce_status read_node(nce_nir_graph *g, hid_t group, const char *full, con
     snprintf(node.name, sizeof node.name, "%s", full);
     while (k < sizeof types / sizeof *types && strcmp(types[k].name, type) != 0)
         k++;
-    if (k == sizeof types / sizeof *types)
-        return nce_fail(g->ctx, NCE_ERR_UNSUPPORTED, "%s: node '%s': type '%s' is not supported", g->path, full, type);
-    node.type = depth > 0 && types[k].type <= NCE_NIR_OUTPUT ? NCE_NIR_PASS : types[k].type;
-    nce_status status = member_count(g, group, full, &n);
+    const bool known = k < sizeof types / sizeof *types;
+    if (!known) note_unsupported(g, full, type);
+    if (known) node.type = depth > 0 && types[k].type <= NCE_NIR_OUTPUT ? NCE_NIR_PASS : types[k].type;
+    nce_status status = known ? member_count(g, group, full, &n) : NCE_OK;
     for (hsize_t i = 0; i < n && status == NCE_OK; i++) {
         char name[128];
         status = link_name(g, group, i, name);
@@ -320,6 +329,9 @@ nce_status nce_nir_read(nce_nir_graph *g)
         status = read_type(g, group, "node", type);
     if (status == NCE_OK && strcmp(type, "NIRGraph") != 0) status = bad(g, "node", "the root is no NIRGraph");
     if (status == NCE_OK) status = read_graph(g, group, "", 0, &root);
+    if (status == NCE_OK && g->n_unsupported > 0)
+        status = nce_fail(g->ctx, NCE_ERR_UNSUPPORTED, "%s: %zu nodes of types that are not supported: %s", g->path,
+                          g->n_unsupported, g->unsupported);
     if (readable != NULL) fclose(readable);
     if (group >= 0) H5Gclose(group);
     if (file >= 0) H5Fclose(file);
