@@ -33,7 +33,7 @@ typedef struct nce_snn_nir_options {
  * Layers act in the same step in the simulators NIR comes from; here a spike takes a step.  Populations therefore begin
  * later by their depth and count their time from there, which gives the same spike times; recurrent edges take one
  * step. Returns NCE_OK; NCE_ERR_IO; NCE_ERR_FORMAT (names file, node and value); NCE_ERR_UNSUPPORTED (names the nodes this
- * version         cannot import, or HDF5 is missing); NCE_ERR_INVALID; NCE_ERR_NOMEM.  *out is NULL on failure.
+ * version cannot import, or HDF5 is missing); NCE_ERR_INVALID; NCE_ERR_NOMEM.  *out is NULL on failure.
  * Threads: one import at a time in a process, and no other use of HDF5 meanwhile (Debian's is not thread-safe).
  * Since 0.1. */
 NCE_API nce_status nce_snn_load_nir(nce_context *ctx, const char *path, const nce_snn_nir_options *options,

@@ -190,13 +190,14 @@ static inline __attribute__((always_inline)) void NAME(vector)(const ARGS *a, co
     if (two) STORE(a->s1 + i, x.s1);
 }
 
-/* The inputs of a slot have been taken. */
+/* The inputs of a slot have been taken.  Receptors that a model lacks are unmarked too: all lines are marked at first, and a
+ * mark keeps a block awake. */
 static inline void NAME(unmark)(const ARGS *a, const nce_snn_sweep *w, uint8_t *marks)
 {
-    const size_t lines = a->n_receptors, used = a->kind == NCE_SNN_LIF_DELTA ? 1 : lines;
-    if (w->list == NULL && used == lines) memset(marks + w->first * lines, 0, w->n * lines);
-    for (uint32_t k = 0; (w->list != NULL || used != lines) && k < w->n; k++)
-        memset(marks + (w->list != NULL ? w->list[k] : w->first + k) * lines, 0, used);
+    const size_t lines = a->n_receptors;
+    if (w->list == NULL) memset(marks + w->first * lines, 0, w->n * lines);
+    for (uint32_t k = 0; w->list != NULL && k < w->n; k++)
+        memset(marks + w->list[k] * lines, 0, lines);
 }
 
 /* The shapes of the loop: two pairs, one step of halves, one pair; what is left may be anything. */

@@ -278,6 +278,30 @@ Test(snn_engine, sleepers_equal_the_clock)
 }
 
 /* AUTO leaves event mode under dense input and goes back to it when the input ends. */
+/* Beside a population with two receptors: the lines of the receptor it lacks must not keep a block awake. */
+Test(snn_engine, sleepers_without_a_second_receptor)
+{
+    nce_snn *snn = snn_create(ctx, 0.1, NCE_SNN_F32, 1);
+    nce_snn_population_options o = NCE_SNN_LIF_INIT;
+    nce_snn_connection c = NCE_SNN_CONNECTION_INIT;
+    nce_snn_random r = NCE_SNN_RANDOM_INIT;
+    nce_snn_statistics s = NCE_SNN_STATISTICS_INIT;
+    o.n = 160;
+    o.drive = NCE_SNN_EVENT;
+    OK(nce_snn_population_add(snn, &o, &c.pre));
+    o.drive = NCE_SNN_CLOCK;
+    o.synapse = NCE_SNN_CURRENT;
+    OK(nce_snn_population_add(snn, &o, &c.post));
+    c.receptor = 1;
+    r.p = 0.1;
+    OK(nce_snn_connect_random(snn, &c, &r));
+    OK(nce_snn_build(snn, NULL, NULL));
+    OK(nce_snn_run(snn, 1000, NULL, NULL));
+    OK(nce_snn_statistics_read(snn, &s));
+    cr_assert_gt(s.updates_skipped, 150000);
+    nce_snn_destroy(snn);
+}
+
 Test(snn_engine, automatic_drive)
 {
     nce_snn *snn = snn_create(ctx, 0.1, NCE_SNN_F32, 1);
