@@ -33,10 +33,10 @@ static const variant variants[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_Q8_1] = {NCE_PANEL_FLAT32, nce_expand_q8_1_avx512, NULL, false},
     [NCE_TYPE_MXFP4] = {NCE_PANEL_FLAT32, nce_expand_mxfp4_avx512, &nce_inplace_mxfp4_avx512, false},
     [NCE_TYPE_NVFP4] = {NCE_PANEL_HALF32, nce_expand_nvfp4_avx512, NULL, false},
-    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, NULL, false},
-    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, NULL, false},
-    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, NULL, false},
-    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, NULL, false},
+    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, &nce_inplace_q1_0_avx512, false},
+    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, &nce_inplace_q2_0_avx512, true},
+    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, &nce_inplace_i2_s_avx512, false},
+    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, &nce_inplace_tq1_0_avx512, true},
     [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, &nce_inplace_iq2_xxs_avx512, false},
     [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, &nce_inplace_iq2_xs_avx512, false},
     [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, &nce_inplace_iq2_s_avx512, false},
@@ -71,7 +71,7 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
     const nce_act *a = j->a;
     const uint8_t *w = j->w + r * j->row_bytes;
     const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, bytes = j->type->block_bytes;
-    const size_t n_blocks = a->k / a->block, per_segment = NCE_SEGMENT / a->block; /* in place: pieces are blocks */
+    const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block, per_segment = NCE_SEGMENT / block;
     nce_inplace_avx512_fn *fn = j->v.inplace->fn[n - 1];
     /* later groups find the tile in the cache */
     const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
@@ -81,10 +81,10 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
         float acc[NCE_FEW_GROUP][16] __attribute__((aligned(64)));
         if (n_rows == TILE) {
             if (c0 == 0 && j->v.touch) touch(w + b * bytes, j->row_bytes, nb * bytes);
-            fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b), ahead + TILE * b * bytes, acc);
+            fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b * pieces), ahead + TILE * b * bytes, acc);
         } else {
             const uint8_t *pad = nce_pad_rows(j->pad, w + b * bytes, j->row_bytes, n_rows, nb * bytes);
-            fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b), pad, acc);
+            fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b * pieces), pad, acc);
         }
         for (size_t c = 0; c < n; c++)
             sum[c] = b == 0 ? _mm512_load_ps(acc[c]) : _mm512_add_ps(sum[c], _mm512_load_ps(acc[c]));
