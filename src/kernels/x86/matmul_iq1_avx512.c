@@ -67,7 +67,7 @@ INLINE void iq1_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 50) {
         __m512i low8[8], fields[4], isum[NCE_FEW_GROUP], msum[NCE_FEW_GROUP];
-        gather_halves(d[b], w + 50 * b, s);
+        gather_halves(d[b], &r, 0);
         load_t(&r, 2, low8);
         load_t(&r, 18, low8 + 4);
         load_t(&r, 34, fields);
@@ -180,7 +180,7 @@ void nce_expand_iq1_s_avx512(const uint8_t *w, size_t row_bytes, size_t n_blocks
     for (size_t b = 0; b < n_blocks; b++, p += nce_panel_block_bytes(NCE_PANEL_SUB32), rows_step(&r, 50)) {
         uint16_t d[16] __attribute__((aligned(64)));
         __m512i low8[8], fields[4];
-        gather_halves(d, r.p[0], row_bytes);
+        gather_halves(d, &r, 0);
         load_t(&r, 2, low8);
         load_t(&r, 18, low8 + 4);
         load_t(&r, 34, fields);
