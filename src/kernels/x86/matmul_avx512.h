@@ -106,11 +106,30 @@ INLINE void load_t(const rows16 *r, size_t off, __m512i out[4])
     out[3] = _mm512_unpackhi_epi64(ab1, cd1);
 }
 
-/* One f16 of each row: plain integer loads and stores, the vector units have better things to do.  Called a few blocks
- * early: not at once for a whole segment, which would read the segment twice in another order. */
-INLINE void gather_halves(uint16_t *dst, const uint8_t *w, size_t s)
+INLINE const uint8_t *row_at(const rows16 *r, size_t i)
 {
-    UNROLL for (size_t i = 0; i < 16; i++) memcpy(dst + i, w + i * s, 2);
+    return r->p[i / 4] + (i % 4 == 3 ? r->s3 : i % 4 * r->s);
+}
+/* Two or four bytes of each row: plain integer loads and stores, the vector units have better things to do; volatile,
+ * because gcc makes insertions of them, which cost as much as the product.  Called a few blocks early: not at once for a
+ * whole segment, which would read the segment twice in another order. */
+INLINE void gather_halves(uint16_t *dst, const rows16 *r, size_t off)
+{
+    UNROLL for (size_t i = 0; i < 16; i++)
+    {
+        uint16_t half;
+        memcpy(&half, row_at(r, i) + off, sizeof half);
+        ((volatile uint16_t *)dst)[i] = half;
+    }
+}
+INLINE void gather_words(uint32_t *dst, const rows16 *r, size_t off)
+{
+    UNROLL for (size_t i = 0; i < 16; i++)
+    {
+        uint32_t word;
+        memcpy(&word, row_at(r, i) + off, sizeof word);
+        ((volatile uint32_t *)dst)[i] = word;
+    }
 }
 INLINE __m512 halves(const uint16_t *p)
 {
@@ -171,11 +190,11 @@ INLINE __m512i iq4_table(void)
                                                 (char)166, (char)181, (char)197, (char)217, (char)241));
 }
 
-/* Four bytes of each row. */
+/* Four bytes of each row, at once. */
 INLINE __m512i words_at(const rows16 *r, size_t off)
 {
     uint32_t w[16] __attribute__((aligned(64)));
-    UNROLL for (size_t i = 0; i < 16; i++) memcpy(w + i, r->p[0] + off + i * r->s, 4);
+    gather_words(w, r, off);
     return _mm512_load_si512(w);
 }
 
@@ -199,9 +218,7 @@ INLINE __m512i fp4_table(void)
 /* E8M0, halved: 2^(e - 128), a denormal below 2. */
 INLINE __m512 e8m0_half(__m512i e)
 {
-    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, SET32(1)), 23);
-    const __m512i small = _mm512_sllv_epi32(SET32(0x200000), e);
-    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, _mm512_cmplt_epu32_mask(e, SET32(2)), small));
+    return _mm512_scalef_ps(_mm512_set1_ps(1), _mm512_cvtepi32_ps(_mm512_sub_epi32(e, SET32(128))));
 }
 
 /* ---- products ---- */

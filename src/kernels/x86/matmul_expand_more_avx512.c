@@ -15,7 +15,7 @@ INLINE void put_ps(uint8_t *line, int i, __m512 v)
 INLINE __m512 half_at(const rows16 *r, size_t off)
 {
     uint16_t h[16] __attribute__((aligned(32)));
-    gather_halves(h, r->p[0] + off, r->s);
+    gather_halves(h, r, off);
     return halves(h);
 }
 

@@ -15,11 +15,11 @@ INLINE void block32_segment(const uint8_t *w, size_t s, size_t n_blocks, const i
     rows16 r = rows_at(w, s);
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < 3 && b < n_blocks; b++)
-        gather_halves(d[b], w + b * bytes, s);
+        gather_halves(d[b], &r, b * bytes);
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X32_WORDS * n, ahead += 16 * bytes) {
         __m512i t[8], sum[NCE_FEW_GROUP], sum2[NCE_FEW_GROUP]; /* two chains: vpdpbusd has a latency of 4 */
         ahead_part(ahead, bytes, b, 0, 1);
-        if (b + 3 < n_blocks) gather_halves(d[(b + 3) % 4], w + (b + 3) * bytes, s);
+        if (b + 3 < n_blocks) gather_halves(d[(b + 3) % 4], &r, 3 * bytes);
         load_t(&r, 2, t);
         if (kind == KIND_Q8_0) load_t(&r, 18, t + 4);
         UNROLL for (int c = 0; c < n; c++) sum[c] = _mm512_setzero_si512(), sum2[c] = word(x + NCE_X32_START * n + c);

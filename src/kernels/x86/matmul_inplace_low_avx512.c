@@ -15,7 +15,7 @@ INLINE void q2_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 84) {
         __m512i head[4], isum[NCE_FEW_GROUP];
-        UNROLL for (size_t i = 0; i < 16; i++) memcpy(&d[b][i], w + 84 * b + 80 + i * s, 4);
+        gather_words(d[b], &r, 80);
         load_t(&r, 0, head);
         UNROLL for (int c = 0; c < n; c++) isum[c] = _mm512_setzero_si512();
         UNROLL for (int g = 0; g < 4; g++)
@@ -137,7 +137,7 @@ INLINE void tq2_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 66) {
         __m512i t[16], isum[NCE_FEW_GROUP];
-        gather_halves(d[b], w + 66 * b + 64, s);
+        gather_halves(d[b], &r, 64);
         UNROLL for (size_t g = 0; g < 4; g++)
         {
             ahead_part(ahead, 66, b, g, 4);

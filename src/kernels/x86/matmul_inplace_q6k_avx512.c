@@ -24,7 +24,7 @@ INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 210) {
         __m512i scales[4], isum[NCE_FEW_GROUP];
-        gather_halves(d[b], w + 210 * b + 208, s);
+        gather_halves(d[b], &r, 208);
         load_t(&r, 192, scales);
         UNROLL for (int c = 0; c < n; c++) isum[c] = _mm512_setzero_si512();
         UNROLL for (size_t g = 0; g < 4; g++)
