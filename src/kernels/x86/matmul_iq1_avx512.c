@@ -61,13 +61,11 @@ INLINE __m512i s_half(__m512i pair, int which)
 INLINE void iq1_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
                           float (*out)[16], const int n)
 {
-    uint16_t d[NCE_SEGMENT / 256][16] __attribute__((aligned(64)));
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 50) {
         __m512i low8[8], fields[4], isum[NCE_FEW_GROUP], msum[NCE_FEW_GROUP];
-        gather_halves(d[b], &r, 0);
         load_t(&r, 2, low8);
         load_t(&r, 18, low8 + 4);
         load_t(&r, 34, fields);
@@ -88,7 +86,7 @@ INLINE void iq1_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
                     _mm512_dpwssd_epi32(msum[c], rest, word(x + (NCE_X256_PAIR32 + j / 2) * n + c));
             }
         }
-        const __m512 dw = _mm512_mul_ps(halves(d[b]), _mm512_set1_ps(0.125f));
+        const __m512 dw = _mm512_mul_ps(halves_at(&r, 0), _mm512_set1_ps(0.125f));
         UNROLL for (int c = 0; c < n; c++) acc[c] =
             add_block(acc[c], dw, x + NCE_X256_DA * n + c, _mm512_add_epi32(_mm512_srai_epi32(isum[c], 3), msum[c]));
         rows_step(&r, 50);
@@ -178,13 +176,11 @@ void nce_expand_iq1_s_avx512(const uint8_t *w, size_t row_bytes, size_t n_blocks
 {
     rows16 r = rows_at(w, row_bytes);
     for (size_t b = 0; b < n_blocks; b++, p += nce_panel_block_bytes(NCE_PANEL_SUB32), rows_step(&r, 50)) {
-        uint16_t d[16] __attribute__((aligned(64)));
         __m512i low8[8], fields[4];
-        gather_halves(d, &r, 0);
         load_t(&r, 2, low8);
         load_t(&r, 18, low8 + 4);
         load_t(&r, 34, fields);
-        _mm512_store_ps(p, _mm512_mul_ps(halves(d), _mm512_set1_ps(0.125f)));
+        _mm512_store_ps(p, _mm512_mul_ps(halves_at(&r, 0), _mm512_set1_ps(0.125f)));
         UNROLL for (int j = 0; j < 8; j++)
         {
             const __m512i f = fields[j / 2], sign = _mm512_srai_epi32(j % 2 ? f : _mm512_slli_epi32(f, 16), 31);
