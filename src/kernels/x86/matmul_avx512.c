@@ -34,10 +34,10 @@ static const variant variants[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_Q8_1] = {NCE_PANEL_FLAT32, nce_expand_q8_1_avx512, NULL, false},
     [NCE_TYPE_MXFP4] = {NCE_PANEL_FLAT32, nce_expand_mxfp4_avx512, &nce_inplace_mxfp4_avx512, false},
     [NCE_TYPE_NVFP4] = {NCE_PANEL_HALF32, nce_expand_nvfp4_avx512, NULL, false},
-    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, NULL, false},
-    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, NULL, false},
-    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, NULL, false},
-    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, NULL, false},
+    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, &nce_inplace_q1_0_avx512, false},
+    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, &nce_inplace_q2_0_avx512, true},
+    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, &nce_inplace_i2_s_avx512, false},
+    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, &nce_inplace_tq1_0_avx512, true},
     [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, &nce_inplace_iq2_xxs_avx512, false},
     [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, &nce_inplace_iq2_xs_avx512, false},
     [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, &nce_inplace_iq2_s_avx512, false},
@@ -72,7 +72,8 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n, size_t n2
     const nce_act *a = j->a;
     const uint8_t *w = j->w + r * j->row_bytes;
     const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, bytes = j->type->block_bytes;
-    const size_t n_blocks = a->k / a->block, per_segment = NCE_SEGMENT / a->block; /* in place: pieces are blocks */
+    const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block;
+    const size_t per_segment = NCE_SEGMENT / block;
     /* later groups find the tile in the cache */
     const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
     __m512 sum[NCE_FEW];
@@ -87,11 +88,11 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n, size_t n2
         } else if (c0 == 0 && j->v.touch) {
             touch(src, j->row_bytes, nb * bytes);
         }
-        const int32_t *const x = nce_act_at(a, c0, n, b);
+        const int32_t *const x = nce_act_at(a, c0, n, b * pieces);
         if (n2 == 0)
             j->v.inplace->fn[n - 1](src, stride, nb, x, next, acc);
         else
-            j->v.inplace->pair[n + n2 - 5](src, stride, nb, x, nce_act_at(a, c0 + n, n2, b), next, acc);
+            j->v.inplace->pair[n + n2 - 5](src, stride, nb, x, nce_act_at(a, c0 + n, n2, b * pieces), next, acc);
         for (size_t c = 0; c < n + n2; c++)
             sum[c] = b == 0 ? _mm512_load_ps(acc[c]) : _mm512_add_ps(sum[c], _mm512_load_ps(acc[c]));
     }

@@ -54,7 +54,8 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     nce_inplace_q2_k_avx512, nce_inplace_q3_k_avx512, nce_inplace_tq2_0_avx512, nce_inplace_q4_1_avx512,
     nce_inplace_q5_0_avx512, nce_inplace_q5_1_avx512, nce_inplace_mxfp4_avx512, nce_inplace_iq2_xxs_avx512,
     nce_inplace_iq2_xs_avx512, nce_inplace_iq2_s_avx512, nce_inplace_iq3_xxs_avx512, nce_inplace_iq3_s_avx512,
-    nce_inplace_iq1_s_avx512, nce_inplace_iq1_m_avx512;
+    nce_inplace_iq1_s_avx512, nce_inplace_iq1_m_avx512, nce_inplace_tq1_0_avx512, nce_inplace_i2_s_avx512,
+    nce_inplace_q1_0_avx512, nce_inplace_q2_0_avx512;
 
 /* Compile name##_segment(..., n), always inline, for every number of columns. */
 #define NCE_INPLACE_N(name, n)                                                                                         \
