@@ -66,42 +66,54 @@ static void touch(const uint8_t *w, size_t row_bytes, size_t bytes)
             __asm__ volatile("prefetcht0 %0" ::"m"(w[r * row_bytes + o]));
 }
 
-/* One group of columns over the whole depth of the tile that starts at row r. */
-static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
+/* n columns from c0 and n2 (0: none) of the next group over the whole depth of the tile that starts at row r. */
+static void tile_in_place(const job *j, size_t r, size_t c0, size_t n, size_t n2)
 {
     const nce_act *a = j->a;
     const uint8_t *w = j->w + r * j->row_bytes;
     const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, bytes = j->type->block_bytes;
-    const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block, per_segment = NCE_SEGMENT / block;
-    nce_inplace_avx512_fn *fn = j->v.inplace->fn[n - 1];
+    const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block;
+    const size_t per_segment = NCE_SEGMENT / block;
     /* later groups find the tile in the cache */
     const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
-    __m512 sum[NCE_FEW_GROUP];
+    __m512 sum[NCE_FEW];
     for (size_t b = 0; b < n_blocks; b += per_segment) {
         const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
-        float acc[NCE_FEW_GROUP][16] __attribute__((aligned(64)));
-        if (n_rows == TILE) {
-            if (c0 == 0 && j->v.touch) touch(w + b * bytes, j->row_bytes, nb * bytes);
-            fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b * pieces), ahead + TILE * b * bytes, acc);
-        } else {
-            const uint8_t *pad = nce_pad_rows(j->pad, w + b * bytes, j->row_bytes, n_rows, nb * bytes);
-            fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b * pieces), pad, acc);
+        const uint8_t *src = w + b * bytes, *next = ahead + TILE * b * bytes;
+        size_t stride = j->row_bytes;
+        float acc[NCE_FEW][16] __attribute__((aligned(64)));
+        if (n_rows < TILE) {
+            src = next = nce_pad_rows(j->pad, src, j->row_bytes, n_rows, nb * bytes);
+            stride = nb * bytes;
+        } else if (c0 == 0 && j->v.touch) {
+            touch(src, j->row_bytes, nb * bytes);
         }
-        for (size_t c = 0; c < n; c++)
+        const int32_t *const x = nce_act_at(a, c0, n, b * pieces);
+        if (n2 == 0)
+            j->v.inplace->fn[n - 1](src, stride, nb, x, next, acc);
+        else
+            j->v.inplace->pair[n + n2 - 5](src, stride, nb, x, nce_act_at(a, c0 + n, n2, b * pieces), next, acc);
+        for (size_t c = 0; c < n + n2; c++)
             sum[c] = b == 0 ? _mm512_load_ps(acc[c]) : _mm512_add_ps(sum[c], _mm512_load_ps(acc[c]));
     }
-    for (size_t c = 0; c < n; c++)
+    for (size_t c = 0; c < n + n2; c++)
         _mm512_mask_storeu_ps(j->y + (c0 + c) * j->ld_y + r, (__mmask16)(0xffffu >> (TILE - n_rows)), sum[c]);
 }
 
 static void product_in_place(const job *j)
 {
-    const size_t n_cols = j->a->n_cols, n_groups = nce_act_groups(n_cols);
-    for (size_t r = 0; r < j->n_rows; r += TILE)
+    const size_t n_cols = j->a->n_cols, n_groups = nce_act_groups(n_cols), half = nce_act_group_start(n_cols, 1);
+    const bool pair = n_groups == 2 && j->v.inplace->pair[0] != NULL;
+    for (size_t r = 0; r < j->n_rows; r += TILE) {
+        if (pair) {
+            tile_in_place(j, r, 0, half, n_cols - half);
+            continue;
+        }
         for (size_t g = 0; g < n_groups; g++) {
             const size_t c0 = nce_act_group_start(n_cols, g);
-            tile_in_place(j, r, c0, nce_act_group_start(n_cols, g + 1) - c0);
+            tile_in_place(j, r, c0, nce_act_group_start(n_cols, g + 1) - c0, 0);
         }
+    }
 }
 
 /* Bytes [0, n) of rows [from, to) into L2. */

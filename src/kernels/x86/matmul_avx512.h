@@ -42,8 +42,12 @@ extern nce_tile_avx512_fn *const nce_tiles_avx512[NCE_GROUP + 1][NCE_PANEL_KINDS
  * ahead: an address stream to prefetch, as many bytes as are consumed. */
 typedef void nce_inplace_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_blocks, const int32_t *x,
                                    const uint8_t *ahead, float (*acc)[16]);
+/* The same for two groups of activations at once, 5 .. 8 columns. */
+typedef void nce_inplace_pair_avx512_fn(const uint8_t *w, size_t row_bytes, size_t n_blocks, const int32_t *x,
+                                        const int32_t *x2, const uint8_t *ahead, float (*acc)[16]);
 typedef struct nce_inplace_avx512 {
-    nce_inplace_avx512_fn *fn[NCE_FEW_GROUP]; /* by columns - 1 */
+    nce_inplace_avx512_fn *fn[NCE_FEW_GROUP];        /* by columns - 1 */
+    nce_inplace_pair_avx512_fn *pair[NCE_FEW_GROUP]; /* by columns - 5; NULL: group by group */
 } nce_inplace_avx512;
 extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512, nce_inplace_iq4_nl_avx512,
     nce_inplace_q4_k_avx512, nce_inplace_q5_k_avx512, nce_inplace_q6_k_avx512, nce_inplace_iq4_xs_avx512,
@@ -64,7 +68,34 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     NCE_INPLACE_N(name, 2)                                                                                             \
     NCE_INPLACE_N(name, 3)                                                                                             \
     NCE_INPLACE_N(name, 4)                                                                                             \
-    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {{name##_1, name##_2, name##_3, name##_4}}
+    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {.fn = {name##_1, name##_2, name##_3, name##_4}}
+
+/* In such a segment: word `line` of column c, n1 columns at x and n2 more at x2. */
+#define NCE_X(line, c) ((c) < n1 ? x + (line)*n1 + (c) : x2 + (line)*n2 + (c)-n1)
+
+/* Compile name##_segment(..., n, n2) for every number of columns and every pair of groups. */
+#define NCE_INPLACE_ONE(name, n)                                                                                       \
+    static void name##_##n(const uint8_t *w, size_t s, size_t nb, const int32_t *x, const uint8_t *a, float(*acc)[16]) \
+    {                                                                                                                  \
+        name##_segment(w, s, nb, x, x, a, acc, n, 0);                                                                  \
+    }
+#define NCE_INPLACE_TWO(name, n, n2)                                                                                   \
+    static void name##_##n##n2(const uint8_t *w, size_t s, size_t nb, const int32_t *x, const int32_t *x2,             \
+                               const uint8_t *a, float(*acc)[16])                                                      \
+    {                                                                                                                  \
+        name##_segment(w, s, nb, x, x2, a, acc, n, n2);                                                                \
+    }
+#define NCE_INPLACE_PAIRS(name)                                                                                        \
+    NCE_INPLACE_ONE(name, 1)                                                                                           \
+    NCE_INPLACE_ONE(name, 2)                                                                                           \
+    NCE_INPLACE_ONE(name, 3)                                                                                           \
+    NCE_INPLACE_ONE(name, 4)                                                                                           \
+    NCE_INPLACE_TWO(name, 2, 3)                                                                                        \
+    NCE_INPLACE_TWO(name, 3, 3)                                                                                        \
+    NCE_INPLACE_TWO(name, 3, 4)                                                                                        \
+    NCE_INPLACE_TWO(name, 4, 4)                                                                                        \
+    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {{name##_1, name##_2, name##_3, name##_4},                  \
+                                                            {name##_23, name##_33, name##_34, name##_44}}
 
 void nce_product_float_avx512(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows,
                               const nce_act *a, float *y, size_t ld_y);

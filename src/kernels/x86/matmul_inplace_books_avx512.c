@@ -74,7 +74,7 @@ INLINE void segment(const uint8_t *w, size_t row_bytes, size_t n_blocks, const i
     {                                                                                                                  \
         segment(w, s, nb, x, a, out, bytes, name##_chunk, name##_scales, name##_d);                                    \
     }                                                                                                                  \
-    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {{name##_1}}
+    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {.fn = {name##_1}}
 INPLACE_BOOK(iq2_xxs, 66);
 INPLACE_BOOK(iq2_xs, 74);
 INPLACE_BOOK(iq2_s, 82);
