@@ -2,7 +2,8 @@
  *
  * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
  * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
- * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it. */
+ * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it; as long as the activations
+ * fit L2 the weights are still read in their order, which is worth 15 to 80 % between 9 and 32 columns. */
 #include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
@@ -155,6 +156,12 @@ static void product_panels(const job *j)
     }
 }
 
+/* Activations that stay in the second-level cache beside the weights that pass through it. */
+static bool in_second_cache(const nce_act *a)
+{
+    return a->n_cols <= 64 && nce_act_bytes(a->block, a->n_cols, a->k) <= (size_t)1 << 20;
+}
+
 /* Few columns: all segments of 16 rows, then the next 16, in the order of the file, with its linear prefetch between the
  * expansions of a few blocks. */
 static void product_panels_few(const job *j)
@@ -198,7 +205,7 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
     j.v.kind = nce_panel_kind_avx512(type);
     if (j.v.inplace != NULL && (a->n_cols == 1 || (a->n_cols <= NCE_FEW && j.v.inplace->fn[NCE_FEW_GROUP - 1] != NULL)))
         product_in_place(&j);
-    else if (a->n_cols <= NCE_FEW)
+    else if (in_second_cache(a))
         product_panels_few(&j);
     else
         product_panels(&j);

@@ -43,11 +43,9 @@ INLINE void tq1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
 {
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
-    uint16_t d[16] __attribute__((aligned(64)));
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 54) {
         __m512i dot[NCE_FEW_GROUP][4];
-        gather_halves(d, w + 54 * b + 52, s);
         UNROLL for (int c = 0; c < n; c++) UNROLL for (int k = 0; k < 4; k++) dot[c][k] = _mm512_setzero_si512();
         tq1_0_digits(dot, words_at(&r, 48), x + 60 * n, (size_t)n, 4, n);
         UNROLL for (size_t g = 0; g < 3; g++)
@@ -58,7 +56,7 @@ INLINE void tq1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
             UNROLL for (size_t j = 0; j < 4; j++)
                 tq1_0_digits(dot, t[j], x + ((g < 2 ? 4 * g : 40) + j) * (size_t)n, (g < 2 ? 8 : 4) * (size_t)n, 5, n);
         }
-        const __m512 dw = halves(d);
+        const __m512 dw = halves_at(&r, 52);
         UNROLL for (int c = 0; c < n; c++)
         {
             __m512i sum = dot[c][3];
@@ -115,14 +113,12 @@ INLINE void q1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 {
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
-    uint16_t d[16] __attribute__((aligned(64)));
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 18) {
         __m512i t[4];
         ahead_part(ahead, 18, b, 0, 1);
-        gather_halves(d, w + 18 * b, s);
         load_t(&r, 2, t);
-        const __m512 dw = halves(d);
+        const __m512 dw = halves_at(&r, 0);
         UNROLL for (int piece = 0; piece < 4; piece++, x += NCE_X32_WORDS * n)
         { /* 2 * bit - 1: twice the sum of the chosen, less the sum of all */
             __m512i dot[NCE_FEW_GROUP][2];
@@ -150,14 +146,12 @@ INLINE void q2_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 {
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
-    uint16_t d[16] __attribute__((aligned(64)));
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 18) {
         __m512i t[4];
         ahead_part(ahead, 18, b, 0, 1);
-        gather_halves(d, w + 18 * b, s);
         load_t(&r, 2, t);
-        const __m512 dw = halves(d);
+        const __m512 dw = halves_at(&r, 0);
         UNROLL for (int piece = 0; piece < 2; piece++, x += NCE_X32_WORDS * n)
         {
             __m512i dot[NCE_FEW_GROUP][2];
