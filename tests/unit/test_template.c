@@ -110,6 +110,9 @@ static const char *const hostile[] = {
     "tojson }}",
     "{% for i in range(99999) %}{{ '0123456789012345678901234567890123456789' * 1000 }}{% endfor %}",
     "{{ 2 ** 9223372036854775807 }}",
+    "{{ ('a' * 400000).strip('b' * 400000 ~ 'a') }}",
+    "{{ ('a' * 400000) | trim('b' * 400000 ~ 'a') }}",
+    "{% set a = 'a' * 1000000 %}{{ a.rfind('a' * 500000 ~ 'b') }}",
 };
 
 Test(template, hostile_templates_end)

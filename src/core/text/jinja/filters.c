@@ -37,9 +37,7 @@ static jvalue f_trim(nce_jinja *j, const jargs *a)
 {
     const bool given = jgiven(a->v[1]) && a->v[1].kind != J_NONE;
     const jstring chars = given ? nce_jinja_to_text(j, a->v[1], "trim's characters") : (jstring){NULL, 0};
-    const jstring whole = subject(j, a), s = nce_jinja_strip(whole, true, true, given ? &chars : NULL);
-    nce_jinja_burn(j, (whole.n - s.n) / 8 * (1 + chars.n / 64));
-    return jtext(s.s, s.n);
+    return nce_jinja_trim(j, subject(j, a), true, true, given ? &chars : NULL);
 }
 
 static jvalue f_replace(nce_jinja *j, const jargs *a)

@@ -206,6 +206,7 @@ jvalue nce_jinja_split(nce_jinja *j, jstring s, const jstring *by, int64_t most)
 size_t nce_jinja_char_at(const char *s, size_t n, size_t i);       /* byte offset of the i-th character, n at the end */
 bool nce_jinja_is_space(const char *s, size_t n, size_t *n_bytes); /* does s begin with white space? */
 jstring nce_jinja_strip(jstring s, bool left, bool right, const jstring *chars); /* chars NULL: white space */
+jvalue nce_jinja_trim(nce_jinja *j, jstring s, bool left, bool right, const jstring *chars); /* the same, paid for */
 /* J_TITLE: a letter after no letter is upper case (str.title); J_WORDS: one after a blank or bracket (the filter). */
 typedef enum jcase { J_LOWER, J_UPPER, J_TITLE, J_WORDS, J_CAPITALIZE } jcase;
 jvalue nce_jinja_recase(nce_jinja *j, jstring s, jcase to);

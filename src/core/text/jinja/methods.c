@@ -18,9 +18,7 @@ static bool absent(jvalue v)
 static jvalue strip(nce_jinja *j, const jargs *a, bool left, bool right)
 {
     const jstring chars = absent(a->v[1]) ? (jstring){NULL, 0} : nce_jinja_to_text(j, a->v[1], "strip's characters");
-    const jstring s = nce_jinja_strip(self(a), left, right, absent(a->v[1]) ? NULL : &chars);
-    nce_jinja_burn(j, (a->v[0].n - s.n) / 8 * (1 + chars.n / 64));
-    return jtext(s.s, s.n);
+    return nce_jinja_trim(j, self(a), left, right, absent(a->v[1]) ? NULL : &chars);
 }
 
 static jvalue m_strip(nce_jinja *j, const jargs *a)
@@ -142,10 +140,13 @@ static jvalue m_find(nce_jinja *j, const jargs *a)
 static jvalue m_rfind(nce_jinja *j, const jargs *a)
 {
     const jstring s = self(a), what = nce_jinja_to_text(j, a->v[1], "what to find");
+    if (what.n == 0) return jint((int64_t)nce_jinja_length(s.s, s.n));
     nce_jinja_burn(j, s.n / 16);
-    for (size_t at = s.n + 1; at-- > 0;)
-        if (s.n - at >= what.n && (what.n == 0 || memcmp(s.s + at, what.s, what.n) == 0))
-            return jint((int64_t)nce_jinja_length(s.s, at));
+    for (size_t at = s.n < what.n ? 0 : s.n - what.n + 1; at-- > 0;) {
+        if (s.s[at] != what.s[0]) continue;
+        nce_jinja_burn(j, 1 + what.n / 64);
+        if (memcmp(s.s + at, what.s, what.n) == 0) return jint((int64_t)nce_jinja_length(s.s, at));
+    }
     return jint(-1);
 }
 

@@ -62,6 +62,15 @@ jstring nce_jinja_strip(jstring s, bool left, bool right, const jstring *chars)
     return s;
 }
 
+jvalue nce_jinja_trim(nce_jinja *j, jstring s, bool left, bool right, const jstring *chars)
+{
+    /* every character may be looked for in all of chars, which must be paid before */
+    nce_jinja_burn(j, s.n / 8 * (chars != NULL ? chars->n / 64 : 0));
+    const jstring rest = nce_jinja_strip(s, left, right, chars);
+    nce_jinja_burn(j, (s.n - rest.n) / 8);
+    return jtext(rest.s, rest.n);
+}
+
 static uint32_t to_upper(nce_jinja *j, uint32_t c)
 {
     if (c < 0x80) return c >= 'a' && c <= 'z' ? c - 32 : c;

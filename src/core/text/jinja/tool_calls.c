@@ -134,8 +134,10 @@ static void parse_mistral(nce_tool_calls *c)
         c->at = until;
         if (!take(c, mistral_mark)) return;
         skip_space(c);
-        const char *args = memmem(c->text + c->at, c->n_bytes - c->at, mistral_args, strlen(mistral_args));
-        if (args != NULL && c->text[c->at] != '[') {
+        const bool array = c->at < c->n_bytes && c->text[c->at] == '['; /* then args of a later call are not looked for */
+        const char *args =
+            array ? NULL : memmem(c->text + c->at, c->n_bytes - c->at, mistral_args, strlen(mistral_args));
+        if (args != NULL) {
             const jstring name =
                 nce_jinja_strip((jstring){c->text + c->at, (size_t)(args - c->text) - c->at}, false, true, NULL);
             c->at = (size_t)(args - c->text) + strlen(mistral_args);
