@@ -127,6 +127,11 @@ static const nce_device_ops gpu_ops = {
     .wait = nce_gpu_wait,
 };
 
+nce_gpu_device *nce_gpu_device_of(nce_device *d)
+{
+    return d->ops == &gpu_ops ? (nce_gpu_device *)d : NULL;
+}
+
 nce_status nce_gpu_device_create(nce_gpu *gpu, struct nce_device **out)
 {
     nce_gpu_device *d = nce_alloc_zero(gpu->ctx, sizeof *d);

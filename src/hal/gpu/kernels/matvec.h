@@ -60,10 +60,11 @@ NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const 
     const int t = nce_tid, column = nce_group_y, row0 = nce_group_x * NCE_GPU_MV_ROWS, n_units = k / 32,
               per = block / 32;
     const int expert = ids != 0 ? ids[column] : 0;
-    NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)(column / x_div) * ld_x);
+    NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)(column / x_div) * ld_x + (nce_u64)nce_group_z * x_step);
     float sum = 0.0f;
-    w += (nce_u64)expert * expert_bytes;
-    da += (nce_u64)(column / x_div) * (k / act);
+    w += (nce_u64)(expert + nce_group_z) * expert_bytes;
+    da += (nce_u64)(column / x_div) * (k / act) + (nce_u64)nce_group_z * x_step / act;
+    y += (nce_u64)nce_group_z * y_step;
     for (int u0 = 0; u0 < n_units; u0 += NCE_GPU_GROUP) {
         const int unit = u0 + t;
         if (unit < n_units) {
@@ -97,7 +98,7 @@ NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const 
                    bias != 0 ? bias + (nce_u64)expert * n_rows : bias, row0 + t, add);
 }
 
-#define NCE_MATVEC(name, id, block, bytes, act, second)                                                                \
+#define NCE_MATVEC(name, id, block, bytes, act, second, sub)                                                           \
     NCE_KERNEL void nce_gpu_mv_##name(NCE_PRODUCT_ARGS(nce_i8))                                                        \
     {                                                                                                                  \
         NCE_SHARED(int, sa, NCE_GPU_MV_ROWS *NCE_GPU_GROUP);                                                           \
@@ -105,8 +106,7 @@ NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const 
         NCE_SHARED(float, ca, act == 256 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                       \
         NCE_SHARED(float, cb, act == 256 || second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                        \
         NCE_SHARED(float, segment, 4 * NCE_GPU_MV_ROWS);                                                               \
-        nce_matvec(id, block, bytes, act, second, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias,  \
-                   add, ids, expert_bytes, x_div, sa, sb, ca, cb, segment);                                            \
+        nce_matvec(id, block, bytes, act, second, NCE_PRODUCT_NAMES, sa, sb, ca, cb, segment);                         \
     }
 NCE_GPU_TYPES(NCE_MATVEC)
 
