@@ -56,7 +56,7 @@ nce_status nce_gpu_find(nce_gpu_device *d, int id)
         snprintf(name, sizeof name, "nce_gpu_mt_%s_%s", d->tensor, classes[id - NCE_GPU_K_MT]);
     else
         snprintf(name, sizeof name, "nce_gpu_mv_%s", nce_gpu_type_of((nce_type)(id - NCE_GPU_K_MV))->name);
-    return d->gpu->ops->kernel(d->gpu, name, &d->kernel[id]);
+    return nce_gpu_kernel_find(d->gpu, name, &d->kernel[id]);
 }
 
 nce_status nce_gpu_run(nce_gpu_device *d, int kernel, size_t groups_x, size_t groups_y, size_t groups_z, uint32_t group,
