@@ -13,7 +13,7 @@ static const struct {
     rig_family_fn *run;
 } families[] = {
     {"product", check_products}, {"tensor", check_tensors}, {"embed", check_embeddings},     {"rows", check_rows},
-    {"norm", check_norms},       {"rope", check_ropes},     {"attention", check_attentions}, {"experts", check_experts},
+    {"norm", check_norms},       {"rope", check_ropes},     {"attention", check_attentions}, {"experts", check_experts},       {"fused", check_fused},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 

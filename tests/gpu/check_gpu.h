@@ -58,6 +58,7 @@ void rig_run(rig *r, rig_case *k);
 void rig_print_paths(const rig *r);
 
 typedef void rig_family_fn(rig *r);
-rig_family_fn check_products, check_tensors, check_embeddings, check_rows, check_norms, check_ropes, check_attentions, check_experts;
+rig_family_fn check_products, check_tensors, check_embeddings, check_rows, check_norms, check_ropes, check_attentions, check_experts,
+    check_fused;
 
 #endif

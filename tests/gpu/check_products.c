@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PRODUCTS = 7, HEADS = 12, TENSORS = 2, EMBEDDINGS = 3 };
+enum { PRODUCTS = 9, HEADS = 12, TENSORS = 2, EMBEDDINGS = 3 };
 
 static bool usable(const nce_type_info *type)
 {
@@ -29,8 +29,9 @@ static void product_case(rig *r, const nce_type_info *type, size_t cols, size_t 
     nce_op *op = rig_op(&k, NCE_OP_MATMUL);
     op->in = rig_view(in, 4 * (uint32_t)check_between(c, 0, 2));
     op->n_matrices = (uint32_t)check_between(c, 1, NCE_MAX_SHARED_INPUT);
+    const bool alike = check_random(c) % 2;
     for (uint32_t i = 0; i < op->n_matrices; i++) {
-        const nce_type_info *t = i == 0 ? type : NULL;
+        const nce_type_info *t = i == 0 || alike ? type : NULL;
         while (!usable(t) || n_k % t->block != 0)
             t = nce_type_info_of((nce_type)(check_random(c) % (NCE_TYPE_LAST + 1)));
         const size_t rows = check_between(c, 1, i == 0 ? 90 : 20);
@@ -73,26 +74,26 @@ static void heads_case(rig *r, int index)
 
 void check_products(rig *r)
 {
-    static const size_t columns[PRODUCTS] = {1, 1, 2, 4, 5, 33, 70};
+    static const size_t columns[PRODUCTS] = {1, 1, 2, 4, 5, 33, 70, 3, 14};
     for (int i = 0; i < HEADS; i++)
         heads_case(r, i);
     for (int id = 0; id <= NCE_TYPE_LAST; id++) {
         const nce_type_info *type = nce_type_info_of((nce_type)id);
         for (int i = 0; i < PRODUCTS && usable(type); i++)
-            product_case(r, type, columns[i], draw_k(&r->c, 256));
+            product_case(r, type, columns[i],
+                         i < 7 ? draw_k(&r->c, 256) : draw_k(&r->c, type->block > 32 ? type->block : 32));
     }
 }
 
 void rig_print_paths(const rig *r)
 {
-    static const char *const names[NCE_GPU_PATHS] = {"floats", "vectors", "tiles", "tensor cores"};
     const nce_gpu_device *d = nce_gpu_device_of(r->device[1]);
     for (int id = 0; d != NULL && id <= NCE_TYPE_LAST; id++) {
         bool any = false;
         for (int p = 0; p < NCE_GPU_PATHS; p++) {
             if (d->taken[id][p] == 0) continue;
-            printf("%s%s %llu", any ? ", " : "", any ? "" : nce_type_name((nce_type)id), 0ull + d->taken[id][p]);
-            printf(" by %s", names[p]);
+            if (!any) printf("  %s:", nce_type_name((nce_type)id));
+            printf("%s %llu by %s", any ? "," : "", 0ull + d->taken[id][p], nce_gpu_path_names[p]);
             any = true;
         }
         if (any) printf("\n");

@@ -13,8 +13,8 @@
  *   NCE_MMA_EMULATED          set where tensor cores are emulated (kernels/tensor.h): OpenCL text that a driver compiles
  *
  * Rules: C89 declarations allowed anywhere, no C++, no function pointers, no recursion, no double; an address space on every
- * pointer; the same control flow for all items of a group round nce_sync, and no return or continue in front of one (PoCL
- * compiles it wrongly even where all items take it). */
+ * pointer; the same control flow for all items of a group round nce_sync, and no return or continue in front of one, nor one
+ * behind an if on an argument (PoCL compiles these wrongly even where all items take them). */
 #ifndef NCE_SRC_GPU_DIALECT_H
 #define NCE_SRC_GPU_DIALECT_H
 

@@ -53,6 +53,7 @@ typedef enum nce_gpu_path {
     NCE_GPU_TENSORS, /* kernels/matmul_tensor.h */
     NCE_GPU_PATHS
 } nce_gpu_path;
+extern const char *const nce_gpu_path_names[NCE_GPU_PATHS];
 
 typedef struct nce_gpu_device {
     nce_device base;
@@ -161,9 +162,21 @@ struct nce_exec {
     uint32_t next_replay;
     /* of the running step */
     const nce_step *step;
+    const nce_op *packed;  /* a product whose input lies in codes already, */
+    uint32_t packed_block; /* in blocks of this size */
+    uint32_t n_done;       /* operations that the last one did beside its own */
     nce_gpu_shape shape;
     nce_status status;
 };
+
+/* What is done with elements before they are packed: op and f of kernels/pack.h. */
+typedef struct nce_gpu_front {
+    int what, f;
+    nce_gpu_address other, out;
+    uint32_t ld_other, ld_out;
+} nce_gpu_front;
+nce_status nce_gpu_pack_front(nce_exec *e, uint32_t block, nce_gpu_address x, uint32_t ld_x, size_t k, size_t n_rows,
+                              const nce_gpu_front *front);
 
 /* n_rows rows of the step from row0 on: all of it, or a part of the head. */
 typedef struct nce_gpu_span {
@@ -185,10 +198,22 @@ static inline nce_gpu_address nce_gpu_weight_at(const nce_weight *w)
 /* Address of a vector of the model; 0 for NULL. */
 nce_gpu_address nce_gpu_vector_at(const nce_exec *e, const float *host);
 
+/* An operation may do those behind it too, where that saves launches: it says how many in n_done. */
 typedef nce_status nce_gpu_op_fn(nce_exec *e, const nce_op *op, nce_gpu_span s);
 nce_gpu_op_fn nce_gpu_embed, nce_gpu_position, nce_gpu_norm, nce_gpu_matmul, nce_gpu_rope, nce_gpu_kv_store,
     nce_gpu_attention, nce_gpu_act, nce_gpu_glu, nce_gpu_add, nce_gpu_scale, nce_gpu_scale_by, nce_gpu_softcap,
     nce_gpu_select, nce_gpu_route, nce_gpu_experts, nce_gpu_copy, nce_gpu_matmul_heads;
+
+/* The operation behind op, or NULL. */
+static inline const nce_op *nce_gpu_next(const nce_exec *e, const nce_op *op)
+{
+    return op + 1 < e->program->ops + e->program->n_ops ? op + 1 : NULL;
+}
+/* If the next operation multiplies what op puts into out, all its width columns: the size of block that it wants them packed
+ * in; 0: none.  The caller then packs them itself, in the launch that makes them. */
+uint32_t nce_gpu_pack_ahead(nce_exec *e, const nce_op *op);
+nce_gpu_address nce_gpu_codes(const nce_exec *e, uint32_t block);
+nce_gpu_address nce_gpu_scales(const nce_exec *e, uint32_t block);
 
 bool nce_gpu_runs(nce_op_kind kind); /* is there a kernel for it? */
 

@@ -1,7 +1,7 @@
 /* Which tensor-core kernels a device takes: the layouts of kernels/tensor.h by vendor and architecture.
  *
- * Intel's matrix engines are not here: Debian's translator to SPIR-V knows no instruction for them, so oneapi devices make all
- * products with integer dot products.  OpenCL devices have an emulation for tests, which nobody else should want. */
+ * Intel's matrix engines are not here: Debian's translator to SPIR-V knows only an outdated draft of the instructions, so oneapi
+ * devices make all products with integer dot products.  OpenCL devices have an emulation for tests, which nobody else should want. */
 #include "src/hal/gpu/exec.h"
 #include <string.h>
 

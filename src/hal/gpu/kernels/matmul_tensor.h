@@ -7,10 +7,18 @@
  * accumulator for each output.  Compiled for each class of types, whose code differs in the inner loop. */
 #ifndef NCE_SRC_GPU_MATMUL_TENSOR_H
 #define NCE_SRC_GPU_MATMUL_TENSOR_H
+#ifdef NCE_HAS_TENSOR
 
 #define NCE_MT_UNITS 4
 #define NCE_MT_LD 36  /* words of a row in shared memory: 32, and four so that lanes' reads lie in different banks */
 #define NCE_MT_OWN 32 /* outputs of an item, whatever the layout: 64 x 128 / 256 */
+
+/* Slices of a wave that are multiplied: those with columns; all where an emulation has barriers, which must not be skipped. */
+#ifdef NCE_MMA_EMULATED
+#define NCE_MT_SLICES(used, all) (all)
+#else
+#define NCE_MT_SLICES(used, all) (used)
+#endif
 
 #define NCE_CLASS_UNIT(name, id, block, bytes, act_, second_, sub_)                                                    \
     case id:                                                                                                           \
@@ -146,7 +154,7 @@ NCE_DEV void nce_mt(const int layout, const int act, const int second, const int
                 s->wc[(r0 + 16 * m + nce_a_row(layout, lane, i)) * NCE_MT_LD + 8 * u + nce_a_q(layout, lane, i)];
             NCE_UNROLL for (int f = 0; f < n_f; f++)
             {
-                if (f < used) {
+                if (f < NCE_MT_SLICES(used, n_f)) {
                     const int cf = c0 + f * n * beside;
                     int b[8];
                     NCE_UNROLL for (int i = 0; i < nce_words_b(layout); i++) b[i] =
@@ -222,4 +230,5 @@ NCE_GPU_CLASSES(NCE_MT_WMMA)
 NCE_GPU_CLASSES(NCE_MT_WMMA12)
 #endif
 
+#endif
 #endif

@@ -28,6 +28,7 @@
 #define NCE_GPU_ROWS_SCALE_BY 4
 #define NCE_GPU_ROWS_SOFTCAP 5
 #define NCE_GPU_ROWS_SELECT 6
+#define NCE_GPU_ROWS_NONE 7 /* of nce_gpu_pack: as it is */
 
 /* One row of a step, as four int32: the token, its position, where the page list of its sequence begins in the table of
  * pages; and, for row i of the head, which row it is. */

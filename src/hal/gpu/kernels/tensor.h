@@ -41,6 +41,9 @@
 #define NCE_HAS_WMMA
 #define NCE_HAS_WMMA12
 #endif
+#if defined(NCE_HAS_MMA) || defined(NCE_HAS_MFMA) || defined(NCE_HAS_WMMA) || defined(NCE_HAS_WMMA12)
+#define NCE_HAS_TENSOR
+#endif
 
 NCE_DEV int nce_wave(const int layout)
 {
