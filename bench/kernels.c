@@ -25,39 +25,6 @@ typedef struct roofline {
     double read, int8, f32;
 } roofline;
 
-/* A scale like a model's: products are neither infinite nor denormal, which would be slow. */
-static bool plausible(float f)
-{
-    return f == 0 || (f > -64 && f < 64 && (f > 0x1p-20f || f < -0x1p-20f));
-}
-
-static bool plausible_block(const nce_type_info *type, const uint8_t *block)
-{
-    nce_plain_block p;
-    float f;
-    if (type->decode == NULL)
-        type->to_f32(block, &f, 1);
-    else
-        type->decode(block, 0, &p);
-    return type->decode == NULL ? plausible(f) : plausible(p.d[0]) && plausible(p.d[1]) && plausible(p.dmin);
-}
-
-/* Random blocks, the first few thousand of them repeated. */
-static void fill(const nce_type_info *type, uint8_t *w, size_t bytes)
-{
-    const size_t pattern = (size_t)4096 * type->block_bytes;
-    uint64_t state = 1;
-    for (size_t b = 0; b < 4096; b++)
-        do {
-            for (size_t i = 0; i < type->block_bytes; i++) {
-                state = state * 6364136223846793005u + 1442695040888963407u;
-                w[b * type->block_bytes + i] = (uint8_t)(state >> 56);
-            }
-        } while (!plausible_block(type, w + b * type->block_bytes));
-    for (size_t i = pattern; i < bytes; i += pattern)
-        memcpy(w + i, w, bytes - i < pattern ? bytes - i : pattern);
-}
-
 /* Seconds of a product of n_rows rows with n_cols columns. */
 static double time_product(const nce_matmul_ops *ops, const options *o, const nce_type_info *type, const uint8_t *w,
                            size_t n_rows, size_t n_cols)
@@ -87,7 +54,7 @@ static void bench_type(const nce_matmul_ops *ops, const options *o, const nce_ty
     const size_t decode_rows = bytes / row_bytes / 16 * 16;
     uint8_t *w = bench_huge_alloc(bytes);
     if (w == NULL) exit(1);
-    fill(type, w, bytes);
+    bench_fill_weights(type, w, bytes);
     printf("%-8s", type->name);
     for (size_t i = 0; i < o->n_columns; i++) {
         const size_t n = o->columns[i], n_rows = n < MANY ? decode_rows : PREFILL_ROWS;

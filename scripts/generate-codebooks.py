@@ -34,6 +34,12 @@ def halves(values):
     return [v >> shift & 0xffffffff for v in values for shift in (0, 32)]
 
 
+def nibbles(values):
+    """Ternary words v of eight: 4 (v + 1) of elements k and k + 4 as the nibbles of byte k."""
+    at = lambda word, k: 4 * ((word >> 8 * k) + 1 & 255)
+    return [sum(at(w, k) << 8 * k | at(w, k + 4) << 8 * k + 4 for k in range(4)) for w in values]
+
+
 def gpu_books():
     print('#ifndef NCE_SRC_GPU_BOOKS_H\n#define NCE_SRC_GPU_BOOKS_H')
     u32 = '0x{:08x}u'.format
@@ -62,6 +68,7 @@ def main():
     for name in ('IQ3_XXS', 'IQ3_S'):
         table(f'const uint32_t nce_{name.lower()}_words[{{n}}]', words(getattr(quants, name)), '0x{:08x}'.format, 10)
     table('const uint64_t nce_iq1_words[{n}]', words(quants.IQ1_S), u64, 6)
+    table('const uint32_t nce_iq1_nibbles[{n}]', nibbles(words(quants.IQ1_S)), '0x{:08x}'.format, 10)
     table('const uint8_t nce_iq_signs[{n}]', list(quants.IQ2_XXS.ksigns), '0x{:02x}'.format, 16)
     table('const int8_t nce_iq4_values[{n}]', list(quants.IQ4_NL.kvalues), str, 16)
     table('const int8_t nce_fp4_values[{n}]', list(quants.MXFP4.kvalues), str, 16)

@@ -63,8 +63,7 @@ static float score(const nce_attn_shape *shape, const uint8_t *page, size_t slot
         }
     }
     if (shape->cap == 0.0f) return s;
-    const float t = nce_exp2neg_ref(-fabsf(s)), top = (float)((double)shape->cap * 1.4426950408889634);
-    return copysignf((1.0f - t) / (1.0f + t) * top, s);
+    return nce_tanh_base2_ref(s) * (float)((double)shape->cap * 1.4426950408889634);
 }
 
 /* Live positions lo..hi-1 of the split that starts at position base. */

@@ -8,7 +8,7 @@
  *     dq = NaN and codes 0 if something is not finite).
  *  2. s = +0; for d ascending s = fma(q'[d], k[d], s), F16 and BF16 widened.  Quantized keys: for blocks of 32 ascending
  *     s = fma(dq * dk, (float)isum, s), isum exact int32.
- *  3. cap: t = exp2neg(-|s|); s = copysign(((1 - t) / (1 + t)) * (float)(cap * log2e), s).
+ *  3. cap: s = tanh2(s) * (float)(cap * log2e).
  *  4. splits [256 i, 256 i + 256) from position 0; in each with a live position: m = max s (order-free);
  *     w_j = exp2neg(s_j - m); lane[j % 16] += w_j, j ascending, folded 8, 4, 2, 1 into l;
  *     O[i] = +0, O[i] = fma(w_j, v_j[i], O[i]), j ascending; quantized values: v = (float)code * d.
@@ -16,7 +16,7 @@
  *     b = exp2neg(m' - M); l = fma(l, a, l' * b); O[i] = fma(O[i], a, O'[i] * b).
  *     A sink z of the head is merged last as a partial with m' = z * (float)log2e, l' = 1, O' = +0.
  *     Result O[i] * (1 / l), one division.
- * exp2neg is defined in vec.h.  Positions that are not live take no part at all (their v may be NaN). */
+ * exp2neg and tanh2 are defined in vec.h.  Positions that are not live take no part at all (their v may be NaN). */
 #ifndef NCE_SRC_ATTENTION_H
 #define NCE_SRC_ATTENTION_H
 #include "nce/quant.h"

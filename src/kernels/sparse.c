@@ -33,29 +33,32 @@ static size_t lane_of(size_t row)
     return row / 64 * 64 + row % 4 * 16 + row % 64 / 4;
 }
 
-static void fill_row(const nce_sparse_weight *s, const uint8_t *w, size_t row)
+/* Four rows of a block share bytes; a tile's columns of one block, 64 bytes each, stay in the nearest cache while they are
+ * written. */
+static void fill_four(const nce_sparse_weight *s, const uint8_t *w, size_t row_bytes, size_t row, size_t to, size_t b)
 {
     const size_t block = s->type->act_block, n_blocks = s->k / block, pieces = s->type->block / block;
-    const size_t tile = row / NCE_SPARSE_ROWS, in_tile = row % NCE_SPARSE_ROWS, shift = 2 * (in_tile % 4);
-    uint8_t *const codes = s->codes + tile * s->k * COLUMN_BYTES + in_tile / 4;
-    for (size_t b = 0; b < n_blocks; b++) {
-        nce_plain_block plain;
-        s->type->decode(w + b / pieces * s->type->block_bytes, b % pieces, &plain);
-        if (s->d != NULL) s->d[(tile * n_blocks + b) * NCE_SPARSE_ROWS + lane_of(in_tile)] = plain.d[0];
-        for (size_t i = 0; i < block; i++)
-            codes[(b * block + i) * COLUMN_BYTES] |= (uint8_t)((plain.code[i] + 1) << shift);
+    const size_t tile = row / NCE_SPARSE_ROWS, in_tile = row % NCE_SPARSE_ROWS;
+    uint8_t *const codes = s->codes + (tile * s->k + b * block) * COLUMN_BYTES + in_tile / 4;
+    uint8_t fours[256] = {0};
+    for (size_t r = 0; r < 4; r++) {
+        nce_plain_block plain = {.d = {0}};
+        if (row + r < to) s->type->decode(w + (row + r) * row_bytes + b / pieces * s->type->block_bytes, b % pieces, &plain);
+        if (s->d != NULL) s->d[(tile * n_blocks + b) * NCE_SPARSE_ROWS + lane_of(in_tile + r)] = plain.d[0];
+        for (size_t i = 0; i < block && row + r < to; i++)
+            fours[i] |= (uint8_t)((plain.code[i] + 1) << (2 * r));
     }
+    for (size_t i = 0; i < block; i++)
+        codes[i * COLUMN_BYTES] = fours[i];
 }
 
 void nce_sparse_fill(const nce_sparse_weight *s, const uint8_t *w, size_t row_bytes, size_t from, size_t to)
 {
-    const size_t tiles_end = tile_rows(to), n_blocks = s->k / s->type->act_block;
-    const size_t tile = from / NCE_SPARSE_ROWS;
-    memset(s->codes + tile * s->k * COLUMN_BYTES, 0, (tiles_end - tile) * s->k * COLUMN_BYTES);
-    if (s->d != NULL)
-        memset(s->d + tile * n_blocks * NCE_SPARSE_ROWS, 0, (tiles_end - tile) * n_blocks * NCE_SPARSE_ROWS * sizeof(float));
-    for (size_t row = from; row < to; row++)
-        fill_row(s, w + row * row_bytes, row);
+    const size_t n_blocks = s->k / s->type->act_block;
+    for (size_t tile = from; tile < to; tile += NCE_SPARSE_ROWS)
+        for (size_t b = 0; b < n_blocks; b++)
+            for (size_t row = tile; row < tile + NCE_SPARSE_ROWS; row += 4)
+                fill_four(s, w, row_bytes, row, to, b);
 }
 
 /* ---- activations ---- */

@@ -32,10 +32,16 @@ static float sigmoid(float x)
     return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
 }
 
+float nce_tanh_base2_ref(float x)
+{
+    const float t = exp2neg(-fabsf(x));
+    const float y = t >= 0.5f ? (1.0f - t) / (1.0f + t) : 1.0f - (2.0f * t) / (1.0f + t);
+    return copysignf(y, x);
+}
+
 static float tanh_of(float x)
 {
-    const float t = exp2neg(-fabsf(x) * (2.0f * NCE_LOG2E));
-    return copysignf((1.0f - t) / (1.0f + t), x);
+    return nce_tanh_base2_ref(x * (2.0f * NCE_LOG2E));
 }
 
 static float half_grid(float x)
@@ -47,8 +53,8 @@ static float gelu(float given)
 {
     if (given >= NCE_GELU_LINEAR) return given;
     if (given <= -NCE_GELU_LINEAR) return 0.0f;
-    const float x = half_grid(given), cubic = x * fmaf(NCE_GELU_CUBIC * x, x, 1.0f);
-    return half_grid((0.5f * x) * (1.0f + tanh_of(NCE_GELU_SQRT_2_PI * cubic)));
+    const float x = half_grid(given), cubic = fmaf(NCE_GELU_CUBIC * x, x, 1.0f);
+    return half_grid((0.5f * x) * (1.0f + tanh_of((NCE_GELU_SQRT_2_PI * x) * cubic)));
 }
 
 static float relu(float x)

@@ -9,9 +9,10 @@
  *  exp2neg(x), x <= 0: t = x + 12583039; n = t - 12583039; r = x - n; Horner with fma over NCE_EXP2_C6..C1, then 1;
  *            p * float_from_bits(bits(t) << 23); +0 if x < -125; NaN stays NaN; exp2neg(0) = 1.
  *  sigmoid(x): e = exp2neg(-|x| * (float)log2e);  x >= 0: 1 / (1 + e), else e / (1 + e).
- *  tanh(x):  t = exp2neg(-|x| * (float)(2 log2e));  copysign((1 - t) / (1 + t), x).
+ *  tanh2(x): t = exp2neg(-|x|);  copysign(t >= 0.5 ? (1 - t) / (1 + t) : 1 - (2 t) / (1 + t), x).
+ *  tanh(x) = tanh2(x * (float)(2 log2e)).
  *  silu(x) = x * sigmoid(x);
- *  gelu(x) = half((0.5 h) * (1 + tanh(0.79788456 * (h * fma(0.044715 h, h, 1))))) with h = half(x), the nearest half: the
+ *  gelu(x) = half((0.5 h) * (1 + tanh((0.79788456 h) * fma(0.044715 h, h, 1)))) with h = half(x), the nearest half: the
  *            files' reference engine looks GELU up in a table of halves, and a model's bits should not be better than it.
  *            From 10 on it is x itself, from -10 down +0: halves would overflow.
  *  gelu_quick(x) = x * sigmoid(1.702 x);  relu(x) = x > 0 ? x : +0;  relu2(x) = relu(x) * relu(x).

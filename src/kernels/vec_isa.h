@@ -10,8 +10,9 @@
 #define NCE_GELU_QUICK 1.702f
 #define NCE_SWIGLU_LIMIT 7.0f
 
-/* exp2neg of the reference, one number: for other references. */
+/* exp2neg and tanh_base2 of the reference, one number: for other references. */
 float nce_exp2neg_ref(float x);
+float nce_tanh_base2_ref(float x);
 
 extern const nce_vec_ops nce_vec_ops_avx2, nce_vec_ops_avx512, nce_vec_ops_neon;
 

@@ -21,11 +21,13 @@ INL vf exp2neg(vf x)
     return v_zero_below(x, v_set1(NCE_EXP2_MIN), v_mul(p, v_exponent(t)));
 }
 
-/* (1 - 2^-|x|) / (1 + 2^-|x|) with the sign of x: tanh of x / (2 log2 e) */
+/* (1 - t) / (1 + t), t = 2^-|x|, with the sign of x: tanh of x / (2 log2 e).  Near 1 it is 1 - 2t / (1 + t) that rounds
+ * once. */
 INL vf tanh_base2(vf x)
 {
-    const vf one = v_set1(1.0f), t = exp2neg(v_neg_abs(x));
-    return v_copysign(v_div(v_sub(one, t), v_add(one, t)), x);
+    const vf one = v_set1(1.0f), t = exp2neg(v_neg_abs(x)), small = v_sub(t, v_set1(0.5f));
+    const vf y = v_div(v_if_not_negative(small, v_sub(one, t), v_mul(v_set1(2.0f), t)), v_add(one, t));
+    return v_copysign(v_if_not_negative(small, y, v_sub(one, y)), x);
 }
 
 #endif

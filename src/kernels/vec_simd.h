@@ -69,8 +69,9 @@ INL vf tanh_of(vf x)
 
 INL vf gelu(vf given)
 {
-    const vf x = v_half_grid(given), one = v_set1(1.0f), cubic = v_mul(x, v_fma(v_mul(v_set1(NCE_GELU_CUBIC), x), x, one));
-    const vf y = v_half_grid(v_mul(v_mul(v_set1(0.5f), x), v_add(one, tanh_of(v_mul(v_set1(NCE_GELU_SQRT_2_PI), cubic)))));
+    const vf x = v_half_grid(given), one = v_set1(1.0f), cubic = v_fma(v_mul(v_set1(NCE_GELU_CUBIC), x), x, one);
+    const vf th = tanh_of(v_mul(v_mul(v_set1(NCE_GELU_SQRT_2_PI), x), cubic));
+    const vf y = v_half_grid(v_mul(v_mul(v_set1(0.5f), x), v_add(one, th)));
     const vf low = v_if_not_negative(v_sub(v_set1(-NCE_GELU_LINEAR), given), v_zero(), y);
     return v_if_not_negative(v_sub(given, v_set1(NCE_GELU_LINEAR)), given, low);
 }

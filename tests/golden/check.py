@@ -56,6 +56,10 @@ def check(nce, model, folder):
     base = logits(nce, small, folder, "--threads", "1")
     error_q = distance(base, want)
     wrong = None
+    if model.name.endswith("+temperature"):
+        beyond = [nce, "run", gguf, "-p", "x", "-n", "1", "--ctx", "65"]
+        if subprocess.run(beyond, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+            wrong = "ran beyond what it computes"
     for options in (["--threads", "2"], ["--batch", "1", "--threads", "2"], ["--batch", "5"], ["--isa", "scalar"],
                     ["--device", "cpu,cpu", "--gpu-layers", "2"]):
         if logits(nce, small, folder, *options) != base:

@@ -335,7 +335,8 @@ V3 = {**V2, "attention.q_lora_rank": Q_RANK, "expert_weights_norm": True, "exper
 
 
 def all_models():
-    """A name before "+" is the reference's: both forms of a DeepSeek layer must give its logits."""
+    """A name before "+" is the reference's: both forms of a DeepSeek layer must give its logits, and so must
+    one whose attention has a temperature, as far as that is 1."""
     return [
         llama_like("internlm2", "internlm2", {"rope.freq_base": 1e6}),
         llama_like("granite", "granite", {"embedding_scale": 3.0, "residual_scale": 0.4, "attention.scale": 0.2, "logit_scale": 1.7}, tied=True),
@@ -344,4 +345,5 @@ def all_models():
         gpt_oss(), bitnet_b158(),
         deepseek2("deepseek-v2", V2, False, False), deepseek2("deepseek-v2+split", V2, True, False),
         deepseek2("deepseek-v3", V3, False, True), deepseek2("deepseek-v3+split", V3, True, True),
+        deepseek2("deepseek-v3+temperature", {**V3, "attention.temperature_scale": 0.1}, False, True),
     ]

@@ -53,8 +53,14 @@ int nce_cmd_usage(const char *format, ...)
 static void help(FILE *to)
 {
     fputs("usage: nce COMMAND [ARGUMENTS]   (nce COMMAND --help says more)\n\n", to);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char name[32];
+        size_t n = 0;
+        for (const char *c = commands[i].name; *c != '\0' && n + 1 < sizeof name; c++)
+            name[n++] = *c == '_' ? '-' : *c;
+        name[n] = '\0';
+        fprintf(to, "  %-16s %s\n", name, commands[i].help);
+    }
 }
 
 /* "train-tokenizer" is the command train_tokenizer. */

@@ -34,6 +34,7 @@ typedef struct nce_layer_params {
 
 typedef struct nce_hparams {
     uint32_t n_vocab, n_embd, n_layers, n_ctx_train;
+    uint32_t n_ctx_most; /* positions that this implementation computes as the model means them; 0: all */
     uint32_t n_dk, n_dv;
     uint32_t n_lora_q, n_lora_kv; /* latent attention (deepseek2): ranks of queries and latent; n_lora_kv 0: ordinary */
     float norm_eps;

@@ -178,19 +178,29 @@ static nce_status read_scales(const nce_gguf *g, const nce_arch *arch, nce_hpara
     return nce_optional(nce_hparam_f32(g, "final_logit_softcapping", 0.0f, 1e6f, &h->logit_cap));
 }
 
+/* Queries of position p are multiplied by 1 + scale * ln(1 + floor(p / length)) (Mistral Large 3): by 1 below length, and
+ * no further does a session go. */
+static nce_status read_temperature(const nce_gguf *g, nce_hparams *h)
+{
+    float scale = 0.0f;
+    uint32_t length = h->rope[0].n_ctx_original;
+    TRY(nce_optional(nce_hparam_f32(g, "attention.temperature_scale", 0.0f, 1e6f, &scale)));
+    TRY(nce_optional(nce_hparam_u32(g, "attention.temperature_length", 1, 1u << 30, &length)));
+    if (scale != 0.0f) h->n_ctx_most = length;
+    return NCE_OK;
+}
+
 /* Latent attention: head sizes as multiplied, not as cached; YaRN scales the scores instead of the rotation. */
 static nce_status read_latent(const nce_gguf *g, nce_hparams *h)
 {
-    float temperature = 0.0f, multiplier = 0.0f;
+    float multiplier = 0.0f;
     nce_rope_params *r = &h->rope[0];
     TRY(required_u32(g, "attention.kv_lora_rank", 1, 1024, &h->n_lora_kv));
     TRY(nce_optional(nce_hparam_u32(g, "attention.q_lora_rank", 1, 1u << 20, &h->n_lora_q)));
     TRY(nce_optional(nce_hparam_u32(g, "attention.key_length_mla", 1, 1024, &h->n_dk)));
     TRY(nce_optional(nce_hparam_u32(g, "attention.value_length_mla", 1, 1024, &h->n_dv)));
-    TRY(nce_optional(nce_hparam_f32(g, "attention.temperature_scale", 0.0f, 1e6f, &temperature)));
+    TRY(read_temperature(g, h));
     TRY(nce_optional(nce_hparam_f32(g, "rope.scaling.yarn_log_multiplier", 0.0f, 10.0f, &multiplier)));
-    if (temperature != 0.0f)
-        return nce_fail(nce_gguf_context(g), NCE_ERR_UNSUPPORTED, "%s: attention.temperature_scale is not supported", nce_gguf_name(g));
     if (r->n_rot >= h->n_dk || h->n_lora_kv + r->n_rot > 1024)
         return nce_fail(nce_gguf_context(g), NCE_ERR_FORMAT, "%s: rope.dimension_count %u must be below the head size %u, and with kv_lora_rank %u at most 1024",
                         nce_gguf_name(g), r->n_rot, h->n_dk, h->n_lora_kv);

@@ -35,6 +35,7 @@ static void run_thread(void *user, size_t thread, size_t n_threads)
         const size_t rows = nce_cpu_rows(&t, op);
         if (rows == 0) break; /* nobody wants logits: the head is last */
         if (i > 0 && needs_barrier(before, op->kind, rows)) stopped = nce_team_barrier(&e->team, thread);
+        if (thread == 0) nce_cpu_prefetch_ahead(&e->prefetch, p, i);
         if (!stopped) stopped = op_functions[op->kind](&t, op, op->kind == NCE_OP_EXPERTS ? i : 2 * i);
         before = op->kind;
     }
@@ -50,7 +51,9 @@ nce_status nce_cpu_submit(nce_exec *e, const nce_step *step, nce_event **out)
     for (size_t i = 0; i < 2 * p->n_ops; i++)
         atomic_store_explicit(&e->next[i], 0, memory_order_relaxed);
     nce_team_init(&e->team, e->o.n_threads, step->cancel);
+    nce_cpu_prefetch_begin(&e->prefetch);
     nce_team_run(&e->team, run_thread, e);
+    nce_cpu_prefetch_end(&e->prefetch);
     *out = (nce_event *)e; /* done already: the event is the exec itself */
     return NCE_OK;
 }

@@ -5,6 +5,7 @@
  * barrier; others are fenced by barriers. */
 #ifndef NCE_SRC_CPU_EXEC_H
 #define NCE_SRC_CPU_EXEC_H
+#include "src/hal/cpu/prefetch.h"
 #include "src/hal/cpu/team.h"
 #include "src/hal/program.h"
 #include "src/kernels/matmul.h"
@@ -70,6 +71,7 @@ struct nce_exec {
     void *sparse_memory;              /* of sparse_act */
     uint64_t columns, zero_columns;   /* seen by operations that have one */
     size_t bytes;
+    nce_cpu_prefetch prefetch;
     /* of the running step */
     const nce_step *step;
     nce_team team;

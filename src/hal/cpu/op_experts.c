@@ -197,6 +197,7 @@ bool nce_cpu_experts_run(nce_cpu_thread *t, const nce_op *op, size_t index)
     if (t->id == 0) {
         sort_pairs(x, t->step->n_rows, o->n_used, n_experts);
         place_acts(t, n_experts, o->up->type->act_block, o->up->k);
+        nce_cpu_prefetch_experts(&t->e->prefetch, o, x->first);
     }
     if (nce_team_barrier(team, t->id)) return true;
     gather_and_pack(t, op, o->up);

@@ -139,6 +139,6 @@ static int room_of(nce_type id)
 
 #define ROOM room_of
 #define EXPAND nce_expand_avx2
-#define PRODUCT nce_product_avx2
+#define PRODUCT nce_product_panels_avx2
 #define PRODUCT_FLOAT nce_product_float_avx2
 #include "src/kernels/matmul_tiles.inc"

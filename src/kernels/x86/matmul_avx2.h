@@ -61,6 +61,9 @@ INLINE void load_t(const rows8 *r, size_t off, __m256i out[4])
 /* 16 rows of a segment to a panel of signed codes, of the kind nce_panel_kind_of. */
 void nce_expand_avx2(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel);
 
+/* Through panels: any type, any number of columns. */
+nce_product_fn nce_product_panels_avx2;
+
 void nce_product_float_avx2(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows,
                             const nce_act *a, float *y, size_t ld_y);
 

@@ -2,7 +2,8 @@
  *
  * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
  * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
- * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it. */
+ * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it; as long as the activations
+ * fit L2 the weights are still read in their order, which is worth 15 to 80 % between 9 and 32 columns. */
 #include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
@@ -33,10 +34,10 @@ static const variant variants[NCE_TYPE_LAST + 1] = {
     [NCE_TYPE_Q8_1] = {NCE_PANEL_FLAT32, nce_expand_q8_1_avx512, NULL, false},
     [NCE_TYPE_MXFP4] = {NCE_PANEL_FLAT32, nce_expand_mxfp4_avx512, &nce_inplace_mxfp4_avx512, false},
     [NCE_TYPE_NVFP4] = {NCE_PANEL_HALF32, nce_expand_nvfp4_avx512, NULL, false},
-    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, NULL, false},
-    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, NULL, false},
-    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, NULL, false},
-    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, NULL, false},
+    [NCE_TYPE_Q1_0] = {NCE_PANEL_FLAT32, nce_expand_q1_0_avx512, &nce_inplace_q1_0_avx512, false},
+    [NCE_TYPE_Q2_0] = {NCE_PANEL_FLAT32, nce_expand_q2_0_avx512, &nce_inplace_q2_0_avx512, true},
+    [NCE_TYPE_I2_S] = {NCE_PANEL_FLAT32, nce_expand_i2_s_avx512, &nce_inplace_i2_s_avx512, false},
+    [NCE_TYPE_TQ1_0] = {NCE_PANEL_FLAT256, nce_expand_tq1_0_avx512, &nce_inplace_tq1_0_avx512, true},
     [NCE_TYPE_IQ2_XXS] = {NCE_PANEL_SUB32, nce_expand_iq2_xxs_avx512, &nce_inplace_iq2_xxs_avx512, false},
     [NCE_TYPE_IQ2_XS] = {NCE_PANEL_SUB16, nce_expand_iq2_xs_avx512, &nce_inplace_iq2_xs_avx512, false},
     [NCE_TYPE_IQ2_S] = {NCE_PANEL_SUB16, nce_expand_iq2_s_avx512, &nce_inplace_iq2_s_avx512, false},
@@ -71,7 +72,7 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
     const nce_act *a = j->a;
     const uint8_t *w = j->w + r * j->row_bytes;
     const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, bytes = j->type->block_bytes;
-    const size_t n_blocks = a->k / a->block, per_segment = NCE_SEGMENT / a->block; /* in place: pieces are blocks */
+    const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block, per_segment = NCE_SEGMENT / block;
     nce_inplace_avx512_fn *fn = j->v.inplace->fn[n - 1];
     /* later groups find the tile in the cache */
     const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
@@ -81,10 +82,10 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n)
         float acc[NCE_FEW_GROUP][16] __attribute__((aligned(64)));
         if (n_rows == TILE) {
             if (c0 == 0 && j->v.touch) touch(w + b * bytes, j->row_bytes, nb * bytes);
-            fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b), ahead + TILE * b * bytes, acc);
+            fn(w + b * bytes, j->row_bytes, nb, nce_act_at(a, c0, n, b * pieces), ahead + TILE * b * bytes, acc);
         } else {
             const uint8_t *pad = nce_pad_rows(j->pad, w + b * bytes, j->row_bytes, n_rows, nb * bytes);
-            fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b), pad, acc);
+            fn(pad, nb * bytes, nb, nce_act_at(a, c0, n, b * pieces), pad, acc);
         }
         for (size_t c = 0; c < n; c++)
             sum[c] = b == 0 ? _mm512_load_ps(acc[c]) : _mm512_add_ps(sum[c], _mm512_load_ps(acc[c]));
@@ -155,6 +156,12 @@ static void product_panels(const job *j)
     }
 }
 
+/* Activations that stay in the second-level cache beside the weights that pass through it. */
+static bool in_second_cache(const nce_act *a)
+{
+    return a->n_cols <= 64 && nce_act_bytes(a->block, a->n_cols, a->k) <= (size_t)1 << 20;
+}
+
 /* Few columns: all segments of 16 rows, then the next 16, in the order of the file, with its linear prefetch between the
  * expansions of a few blocks. */
 static void product_panels_few(const job *j)
@@ -198,7 +205,7 @@ void nce_product_avx512(const nce_type_info *type, const void *w, size_t row_byt
     j.v.kind = nce_panel_kind_avx512(type);
     if (j.v.inplace != NULL && (a->n_cols == 1 || (a->n_cols <= NCE_FEW && j.v.inplace->fn[NCE_FEW_GROUP - 1] != NULL)))
         product_in_place(&j);
-    else if (a->n_cols <= NCE_FEW)
+    else if (in_second_cache(a))
         product_panels_few(&j);
     else
         product_panels(&j);

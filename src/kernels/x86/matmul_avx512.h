@@ -50,7 +50,8 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     nce_inplace_q2_k_avx512, nce_inplace_q3_k_avx512, nce_inplace_tq2_0_avx512, nce_inplace_q4_1_avx512,
     nce_inplace_q5_0_avx512, nce_inplace_q5_1_avx512, nce_inplace_mxfp4_avx512, nce_inplace_iq2_xxs_avx512,
     nce_inplace_iq2_xs_avx512, nce_inplace_iq2_s_avx512, nce_inplace_iq3_xxs_avx512, nce_inplace_iq3_s_avx512,
-    nce_inplace_iq1_s_avx512, nce_inplace_iq1_m_avx512;
+    nce_inplace_iq1_s_avx512, nce_inplace_iq1_m_avx512, nce_inplace_tq1_0_avx512, nce_inplace_i2_s_avx512,
+    nce_inplace_q1_0_avx512, nce_inplace_q2_0_avx512;
 
 /* Compile name##_segment(..., n), always inline, for every number of columns. */
 #define NCE_INPLACE_N(name, n)                                                                                         \
@@ -73,11 +74,14 @@ void nce_product_float_avx512(const nce_type_info *type, const uint8_t *w, size_
 typedef struct rows16 {
     const uint8_t *p[4]; /* row 4l + a is p[l] + a * s: few registers */
     size_t s, s3;
+    __m512i at; /* of rows 0 .. 7 */
 } rows16;
 
 INLINE rows16 rows_at(const uint8_t *w, size_t s)
 {
-    return (rows16){{w, w + 4 * s, w + 8 * s, w + 12 * s}, s, 3 * s};
+    const __m512i row = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    return (rows16){
+        {w, w + 4 * s, w + 8 * s, w + 12 * s}, s, 3 * s, _mm512_mullo_epi64(row, _mm512_set1_epi64((long long)s))};
 }
 INLINE void rows_step(rows16 *r, size_t bytes)
 {
@@ -105,16 +109,6 @@ INLINE void load_t(const rows16 *r, size_t off, __m512i out[4])
     out[3] = _mm512_unpackhi_epi64(ab1, cd1);
 }
 
-/* One f16 of each row: plain integer loads and stores, the vector units have better things to do.  Called a few blocks
- * early: not at once for a whole segment, which would read the segment twice in another order. */
-INLINE void gather_halves(uint16_t *dst, const uint8_t *w, size_t s)
-{
-    UNROLL for (size_t i = 0; i < 16; i++) memcpy(dst + i, w + i * s, 2);
-}
-INLINE __m512 halves(const uint16_t *p)
-{
-    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)p));
-}
 INLINE __m512 half_lo(__m512i v)
 {
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
@@ -122,6 +116,20 @@ INLINE __m512 half_lo(__m512i v)
 INLINE __m512 half_hi(__m512i v)
 {
     return half_lo(_mm512_srli_epi32(v, 16));
+}
+
+/* Four bytes of each row.  Two gathers take ten cycles; sixteen moves to memory and a load of them, which waits for all
+ * of them, twenty-five, and what gcc makes of such moves if it may, forty. */
+INLINE __m512i words_at(const rows16 *r, size_t off)
+{
+    const __m256i low = _mm512_i64gather_epi32(r->at, (const int *)(const void *)(r->p[0] + off), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low),
+                              _mm512_i64gather_epi32(r->at, (const int *)(const void *)(r->p[2] + off), 1), 1);
+}
+/* An F16 of each row, off bytes into a block, with the two bytes beside it that lie in the block for certain. */
+INLINE __m512 halves_at(const rows16 *r, size_t off)
+{
+    return off == 0 ? half_lo(words_at(r, 0)) : half_hi(words_at(r, off - 2));
 }
 
 /* To L2, not L1; volatile, because gcc gathers _mm_prefetch calls into one burst and halves the bandwidth. */
@@ -170,14 +178,6 @@ INLINE __m512i iq4_table(void)
                                                 (char)166, (char)181, (char)197, (char)217, (char)241));
 }
 
-/* Four bytes of each row. */
-INLINE __m512i words_at(const rows16 *r, size_t off)
-{
-    uint32_t w[16] __attribute__((aligned(64)));
-    UNROLL for (size_t i = 0; i < 16; i++) memcpy(w + i, r->p[0] + off + i * r->s, 4);
-    return _mm512_load_si512(w);
-}
-
 /* Byte k of every lane = its bits at + k * width and up (garbage above width). */
 INLINE __m512i spread(__m512i v, int at, int width)
 {
@@ -198,9 +198,7 @@ INLINE __m512i fp4_table(void)
 /* E8M0, halved: 2^(e - 128), a denormal below 2. */
 INLINE __m512 e8m0_half(__m512i e)
 {
-    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, SET32(1)), 23);
-    const __m512i small = _mm512_sllv_epi32(SET32(0x200000), e);
-    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, _mm512_cmplt_epu32_mask(e, SET32(2)), small));
+    return _mm512_scalef_ps(_mm512_set1_ps(1), _mm512_cvtepi32_ps(_mm512_sub_epi32(e, SET32(128))));
 }
 
 /* ---- products ---- */

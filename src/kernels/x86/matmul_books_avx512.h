@@ -1,13 +1,12 @@
-/* The codebook types on AVX-512: 64 elements of a block as a vector of unsigned codes and the signs of them, and the
- * sub-scales of a block.  Expanders make panels of them, the product in place multiplies them at once. */
+/* The codebook types with signs (IQ2, IQ3) on AVX-512: 64 elements of a block as a vector of unsigned codes and the signs
+ * of them, and the sub-scales of a block.  Expanders make panels of them, the product in place multiplies them at once. */
 #ifndef NCE_SRC_MATMUL_BOOKS_AVX512_H
 #define NCE_SRC_MATMUL_BOOKS_AVX512_H
 #include "src/kernels/types/bits.h"
 #include "src/kernels/types/codebooks.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
-/* Elements 64 j .. 64 j + 63: magnitudes and, in signs, a bit for each negative one; of IQ1, which has no signs, codes
- * plus 16. */
+/* Elements 64 j .. 64 j + 63: magnitudes and, in signs, a bit for each negative one. */
 typedef struct book_chunk {
     __m512i codes;
     uint64_t signs;
@@ -81,35 +80,6 @@ INLINE book_chunk iq3_s_chunk(const uint8_t *b, size_t j)
                         nce_load_u64(b + 74 + 8 * j)};
 }
 
-/* 8 * word + 16, then +1, or -1 in the bytes of down. */
-INLINE book_chunk shifted(__m512i words, uint64_t down)
-{
-    const __m512i eight = _mm512_add_epi8(and8(_mm512_slli_epi16(words, 3), 0xf8), SET8(17));
-    return (book_chunk){_mm512_mask_sub_epi8(eight, (__mmask64)down, eight, SET8(2)), 0};
-}
-
-INLINE book_chunk iq1_s_chunk(const uint8_t *b, size_t j)
-{
-    const uint32_t first = nce_load_u16(b + 34 + 4 * j), second = nce_load_u16(b + 36 + 4 * j);
-    const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 2 + 8 * j)));
-    const __m256i fields = _mm256_setr_epi32((int)first, (int)first, (int)first, (int)first, (int)second, (int)second,
-                                             (int)second, (int)second);
-    const __m256i high =
-        _mm256_and_si256(_mm256_srlv_epi32(fields, _mm256_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9)), _mm256_set1_epi32(7));
-    const uint64_t down = (first >> 15 ? 0xffffffffu : 0) | (uint64_t)(second >> 15 ? 0xffffffffu : 0) << 32;
-    return shifted(words8(nce_iq1_words, _mm256_or_si256(low, _mm256_slli_epi32(high, 8))), down);
-}
-
-INLINE book_chunk iq1_m_chunk(const uint8_t *b, size_t j)
-{
-    const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(b + 8 * j)));
-    const __m256i nibbles = _mm256_srlv_epi32(_mm256_set1_epi32((int)nce_load_u32(b + 32 + 4 * j)),
-                                              _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
-    const __m256i index = _mm256_or_si256(low, _mm256_slli_epi32(_mm256_and_si256(nibbles, _mm256_set1_epi32(7)), 8));
-    const __mmask8 down = _mm256_test_epi32_mask(nibbles, _mm256_set1_epi32(8));
-    return shifted(words8(nce_iq1_words, index), (uint64_t)_mm512_movepi8_mask(_mm512_movm_epi64(down)));
-}
-
 /* ---- the odd sub-scales 2 s + 1 of 16 times 16 elements ---- */
 
 /* x holds s above bit 28 and anything in bit 27. */
@@ -156,34 +126,12 @@ INLINE __m512i iq3_s_scales(const uint8_t *b)
     return twice(
         odd_of_bytes(_mm_unpacklo_epi8(_mm_and_si128(v, nibble), _mm_and_si128(_mm_srli_epi16(v, 4), nibble))));
 }
-INLINE __m512i iq1_s_scales(const uint8_t *b)
-{
-    const __m256i fields = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(b + 34)));
-    return twice(_mm512_castsi256_si512(
-        _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi32(fields, 11), _mm256_set1_epi32(14)), _mm256_set1_epi32(1))));
-}
-/* Four of three bits in each 16. */
-INLINE __m512i iq1_m_scales(const uint8_t *b)
-{
-    const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m512i shift = _mm512_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9, 0, 3, 6, 9, 0, 3, 6, 9);
-    const __m512i fields = _mm512_castsi128_si512(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(b + 48))));
-    const __m512i s = _mm512_srlv_epi32(_mm512_permutexvar_epi32(index, fields), shift);
-    return _mm512_or_si512(_mm512_and_si512(_mm512_add_epi32(s, s), SET32(14)), SET32(1));
-}
 
 /* ---- the scale of a block ---- */
 
 INLINE float half_at(const uint8_t *b)
 {
     return _cvtsh_ss((uint16_t)nce_load_u16(b));
-}
-INLINE float iq1_m_d(const uint8_t *b)
-{
-    const uint64_t fields = nce_load_u64(b + 48);
-    return _cvtsh_ss((uint16_t)((fields >> 12 & 15) | (fields >> 28 & 15) << 4 | (fields >> 44 & 15) << 8 |
-                                (fields >> 60) << 12)) *
-           0.125f;
 }
 #define BOOK_D(name, factor)                                                                                           \
     INLINE float name##_d(const uint8_t *b)                                                                            \
@@ -195,6 +143,5 @@ BOOK_D(iq2_xs, 0.125f)
 BOOK_D(iq2_s, 0.125f)
 BOOK_D(iq3_xxs, 0.25f)
 BOOK_D(iq3_s, 1.0f)
-BOOK_D(iq1_s, 0.125f)
 
 #endif

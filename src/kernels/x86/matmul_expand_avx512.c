@@ -20,9 +20,7 @@ INLINE void put_half_hi(uint8_t *line, int i, __m512i v)
 }
 INLINE void put_half_at(uint8_t *line, int i, const rows16 *r, size_t off)
 {
-    uint16_t h[16] __attribute__((aligned(32)));
-    gather_halves(h, r->p[0] + off, r->s);
-    _mm512_store_ps(line + 64 * i, halves(h));
+    _mm512_store_ps(line + 64 * i, halves_at(r, off));
 }
 
 #include "src/kernels/matmul_expand.inc"

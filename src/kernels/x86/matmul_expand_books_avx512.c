@@ -10,9 +10,8 @@ typedef struct codes16 {
     _Alignas(64) float d[16];
 } codes16;
 
-INLINE __m512i signed_codes(book_chunk c, bool has_signs)
+INLINE __m512i signed_codes(book_chunk c)
 {
-    if (!has_signs) return _mm512_sub_epi8(c.codes, SET8(16));
     return _mm512_mask_sub_epi8(c.codes, (__mmask64)c.signs, _mm512_setzero_si512(), c.codes);
 }
 
@@ -41,7 +40,7 @@ INLINE void put_panel(const codes16 *o, size_t n_sub, uint8_t *p)
     }
 }
 
-#define EXPAND(name, bytes, n_sub, has_signs)                                                                          \
+#define EXPAND(name, bytes, n_sub)                                                                                     \
     void nce_expand_##name##_avx512(const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel)               \
     {                                                                                                                  \
         codes16 o;                                                                                                     \
@@ -51,15 +50,13 @@ INLINE void put_panel(const codes16 *o, size_t n_sub, uint8_t *p)
                 o.d[row] = name##_d(block);                                                                            \
                 _mm512_store_si512(o.scale[row], name##_scales(block));                                                \
                 UNROLL for (size_t j = 0; j < 4; j++)                                                                  \
-                    _mm512_store_si512(o.code[row] + 64 * j, signed_codes(name##_chunk(block, j), has_signs));         \
+                    _mm512_store_si512(o.code[row] + 64 * j, signed_codes(name##_chunk(block, j)));                    \
             }                                                                                                          \
             put_panel(&o, n_sub, panel);                                                                               \
         }                                                                                                              \
     }
-EXPAND(iq2_xxs, 66, 8, true)
-EXPAND(iq2_xs, 74, 16, true)
-EXPAND(iq2_s, 82, 16, true)
-EXPAND(iq3_xxs, 98, 8, true)
-EXPAND(iq3_s, 110, 8, true)
-EXPAND(iq1_s, 50, 8, false)
-EXPAND(iq1_m, 56, 16, false)
+EXPAND(iq2_xxs, 66, 8)
+EXPAND(iq2_xs, 74, 16)
+EXPAND(iq2_s, 82, 16)
+EXPAND(iq3_xxs, 98, 8)
+EXPAND(iq3_s, 110, 8)

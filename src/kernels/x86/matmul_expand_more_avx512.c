@@ -12,22 +12,16 @@ INLINE void put_ps(uint8_t *line, int i, __m512 v)
     _mm512_store_ps(line + 64 * i, v);
 }
 
-INLINE __m512 half_at(const rows16 *r, size_t off)
-{
-    uint16_t h[16] __attribute__((aligned(32)));
-    gather_halves(h, r->p[0] + off, r->s);
-    return halves(h);
-}
-
 /* Q4_1 (no fifth bits), Q5_0, Q5_1.  Fifth bits: bit i of the word belongs to element i. */
 INLINE void nibbles(const rows16 *r, uint8_t *p, bool has_min, bool five)
 {
     const size_t at = has_min ? 4 : 2;
     const int head = has_min ? 2 : 1;
     __m512i t[4], high = _mm512_setzero_si512();
-    put_ps(p, 0, half_at(r, 0));
+    const __m512i first = words_at(r, 0);
+    put_ps(p, 0, half_lo(first));
     if (has_min) /* stored as an offset; a minimum is subtracted */
-        put_ps(p, 1, _mm512_xor_ps(half_at(r, 2), _mm512_set1_ps(-0.0f)));
+        put_ps(p, 1, _mm512_xor_ps(half_hi(first), _mm512_set1_ps(-0.0f)));
     if (five) high = words_at(r, at);
     load_t(r, at + (five ? 4 : 0), t);
     UNROLL for (int j = 0; j < 4; j++)
@@ -45,7 +39,7 @@ INLINE void nibbles(const rows16 *r, uint8_t *p, bool has_min, bool five)
 INLINE void q8_1(const rows16 *r, uint8_t *p)
 {
     __m512i t[4];
-    put_ps(p, 0, half_at(r, 0));
+    put_ps(p, 0, halves_at(r, 0));
     UNROLL for (int h = 0; h < 2; h++)
     {
         load_t(r, 4 + 16 * (size_t)h, t);
@@ -56,9 +50,7 @@ INLINE void q8_1(const rows16 *r, uint8_t *p)
 INLINE void mxfp4(const rows16 *r, uint8_t *p)
 {
     __m512i t[4];
-    uint32_t e[16] __attribute__((aligned(64)));
-    UNROLL for (size_t i = 0; i < 16; i++) e[i] = r->p[0][i * r->s];
-    put_ps(p, 0, e8m0_half(_mm512_load_si512(e)));
+    put_ps(p, 0, e8m0_half(_mm512_and_si512(words_at(r, 0), SET32(255))));
     load_t(r, 1, t);
     UNROLL for (int j = 0; j < 4; j++)
     {
@@ -103,7 +95,7 @@ INLINE void nvfp4(const rows16 *r, uint8_t *p)
 INLINE void q1_0(const rows16 *r, uint8_t *p)
 {
     __m512i t[4];
-    const __m512 d = half_at(r, 0);
+    const __m512 d = halves_at(r, 0);
     load_t(r, 2, t);
     UNROLL for (int piece = 0; piece < 4; piece++, p += 64 * 9)
     {
@@ -120,7 +112,7 @@ INLINE void q1_0(const rows16 *r, uint8_t *p)
 INLINE void q2_0(const rows16 *r, uint8_t *p)
 {
     __m512i t[4];
-    const __m512 d = half_at(r, 0);
+    const __m512 d = halves_at(r, 0);
     load_t(r, 2, t);
     UNROLL for (int piece = 0; piece < 2; piece++, p += 64 * 9)
     {

@@ -1,5 +1,5 @@
 /* Q4_0, IQ4_NL, Q8_0: blocks of 32 with one f16 scale.  Codes are made unsigned (nibble, value + 128); the start value
- * of the accumulator takes the offset back exactly.  Scales are gathered three blocks early, by integer moves.
+ * of the accumulator takes the offset back exactly.
  * Q4_0's high nibbles are not shifted: their own chain is 16 times too large, shifted once; -128 * (sum of q) is -8 of
  * it. */
 #include "src/kernels/x86/matmul_avx512.h"
@@ -10,16 +10,12 @@ INLINE void block32_segment(const uint8_t *w, size_t s, size_t n_blocks, const i
                             float (*out)[16], const int n, const int kind)
 {
     const size_t bytes = kind == KIND_Q8_0 ? 34 : 18;
-    uint16_t d[4][16] __attribute__((aligned(64)));
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < 3 && b < n_blocks; b++)
-        gather_halves(d[b], w + b * bytes, s);
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X32_WORDS * n, ahead += 16 * bytes) {
         __m512i t[8], sum[NCE_FEW_GROUP], sum2[NCE_FEW_GROUP]; /* two chains: vpdpbusd has a latency of 4 */
         ahead_part(ahead, bytes, b, 0, 1);
-        if (b + 3 < n_blocks) gather_halves(d[(b + 3) % 4], w + (b + 3) * bytes, s);
         load_t(&r, 2, t);
         if (kind == KIND_Q8_0) load_t(&r, 18, t + 4);
         UNROLL for (int c = 0; c < n; c++) sum[c] = _mm512_setzero_si512(), sum2[c] = word(x + NCE_X32_START * n + c);
@@ -38,7 +34,7 @@ INLINE void block32_segment(const uint8_t *w, size_t s, size_t n_blocks, const i
                 sum2[c] = dot4(sum2[c], v, x + (j + 4) * n + c);
             }
         }
-        const __m512 dw = halves(d[b % 4]);
+        const __m512 dw = halves_at(&r, 0);
         UNROLL for (int c = 0; c < n; c++) acc[c] =
             add_block(acc[c], dw, x + NCE_X32_DA * n + c,
                       _mm512_add_epi32(sum[c], kind == KIND_Q4_0 ? _mm512_srai_epi32(sum2[c], 4) : sum2[c]));

@@ -11,11 +11,9 @@ INLINE void q2_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 {
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
-    uint32_t d[NCE_SEGMENT / 256][16] __attribute__((aligned(64)));
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 84) {
         __m512i head[4], isum[NCE_FEW_GROUP];
-        UNROLL for (size_t i = 0; i < 16; i++) memcpy(&d[b][i], w + 84 * b + 80 + i * s, 4);
         load_t(&r, 0, head);
         UNROLL for (int c = 0; c < n; c++) isum[c] = _mm512_setzero_si512();
         UNROLL for (int g = 0; g < 4; g++)
@@ -40,7 +38,7 @@ INLINE void q2_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
                 UNROLL for (int c = 0; c < n; c++) isum[c] = mul_add(isum[c], dot[c], sc);
             }
         }
-        const __m512i dd = _mm512_load_si512(d[b]);
+        const __m512i dd = words_at(&r, 80);
         const __m512 dw = half_lo(dd), dmin = half_hi(dd);
         __m512i m[8];
         UNROLL for (int j = 0; j < 8; j++) m[j] = byte_pair(hi4(head[j / 2]), j % 2);
@@ -133,11 +131,9 @@ INLINE void tq2_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
 {
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
-    uint16_t d[NCE_SEGMENT / 256][16] __attribute__((aligned(64)));
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 66) {
         __m512i t[16], isum[NCE_FEW_GROUP];
-        gather_halves(d[b], w + 66 * b + 64, s);
         UNROLL for (size_t g = 0; g < 4; g++)
         {
             ahead_part(ahead, 66, b, g, 4);
@@ -159,7 +155,7 @@ INLINE void tq2_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int
                 isum[c] = k == 3 ? sum : _mm512_add_epi32(_mm512_srai_epi32(isum[c], 2), sum);
             }
         }
-        const __m512 dw = halves(d[b]);
+        const __m512 dw = halves_at(&r, 64);
         UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(
             acc[c], dw, x + NCE_X256_DA * n + c, _mm512_add_epi32(isum[c], word(x + NCE_X256_MINUS1 * n + c)));
         rows_step(&r, 66);

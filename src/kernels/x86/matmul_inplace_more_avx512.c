@@ -1,48 +1,23 @@
 /* Q4_1, Q5_0, Q5_1, MXFP4 in place: as matmul_inplace_block32_avx512.c, with a minimum, fifth bits, or a scale that is a
- * power of two.  Scales and fifth bits are gathered three blocks early.  Codes of Q5_0 are 16 too large, -128 * (sum of q)
- * is -16 of it eight times; those of MXFP4 128; with a minimum they are not negative. */
+ * power of two.  Codes of Q5_0 are 16 too large, -128 * (sum of q) is -16 of it eight times; those of MXFP4 128; with a
+ * minimum they are not negative. */
 #include "src/kernels/x86/matmul_avx512.h"
 
 enum { KIND_Q4_1, KIND_Q5_0, KIND_Q5_1, KIND_MXFP4 };
-
-/* What comes before the nibbles of a block of each row. */
-typedef struct heads {
-    uint16_t d[16], m[16];
-    uint32_t fifth[16];
-} __attribute__((aligned(64))) heads;
-
-INLINE void gather(heads *h, const uint8_t *w, size_t s, int kind)
-{
-    UNROLL for (size_t i = 0; i < 16; i++)
-    {
-        const uint8_t *const p = w + i * s;
-        if (kind == KIND_MXFP4)
-            h->d[i] = p[0];
-        else
-            memcpy(h->d + i, p, 2);
-        if (kind == KIND_Q4_1 || kind == KIND_Q5_1) memcpy(h->m + i, p + 2, 2);
-        if (kind == KIND_Q5_0 || kind == KIND_Q5_1) memcpy(h->fifth + i, p + (kind == KIND_Q5_0 ? 2 : 4), 4);
-    }
-}
 
 INLINE void more_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
                          float (*out)[16], const int n, const int kind)
 {
     const size_t bytes = kind == KIND_Q4_1 ? 20 : kind == KIND_Q5_0 ? 22 : kind == KIND_Q5_1 ? 24 : 17;
     const bool five = kind == KIND_Q5_0 || kind == KIND_Q5_1, has_min = kind == KIND_Q4_1 || kind == KIND_Q5_1;
-    heads head[4];
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < 3 && b < n_blocks; b++)
-        gather(&head[b], w + b * bytes, s, kind);
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X32_WORDS * n, ahead += 16 * bytes) {
-        const heads *const h = &head[b % 4];
         __m512i t[4], sum[NCE_FEW_GROUP], sum2[NCE_FEW_GROUP];
         ahead_part(ahead, bytes, b, 0, 1);
-        if (b + 3 < n_blocks) gather(&head[(b + 3) % 4], w + (b + 3) * bytes, s, kind);
         load_t(&r, bytes - 16, t);
-        const __m512i fifth = five ? _mm512_load_si512(h->fifth) : _mm512_setzero_si512();
+        const __m512i fifth = five ? words_at(&r, kind == KIND_Q5_0 ? 2 : 4) : _mm512_setzero_si512();
         UNROLL for (int c = 0; c < n; c++)
         {
             const __m512i start = word(x + NCE_X32_START * n + c);
@@ -51,11 +26,9 @@ INLINE void more_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
         }
         UNROLL for (int j = 0; j < 4; j++)
         {
-            __m512i u = lo4(t[j]), v = hi4(t[j]);
-            if (kind == KIND_MXFP4) {
-                u = _mm512_shuffle_epi8(fp4_table(), u);
-                v = _mm512_shuffle_epi8(fp4_table(), v);
-            }
+            const __m512i high = _mm512_srli_epi16(t[j], 4);
+            __m512i u = kind == KIND_MXFP4 ? _mm512_permutexvar_epi8(t[j], fp4_table()) : lo4(t[j]);
+            __m512i v = kind == KIND_MXFP4 ? _mm512_permutexvar_epi8(high, fp4_table()) : lo4(high);
             if (five) {
                 u = _mm512_or_si512(u, _mm512_slli_epi16(and8(spread(fifth, 4 * j, 1), 1), 4));
                 v = _mm512_or_si512(v, _mm512_slli_epi16(and8(spread(fifth, 4 * j + 16, 1), 1), 4));
@@ -66,16 +39,15 @@ INLINE void more_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
                 sum2[c] = dot4(sum2[c], v, x + (j + 4) * n + c);
             }
         }
-        const __m512 dw = kind == KIND_MXFP4
-                              ? e8m0_half(_mm512_cvtepu16_epi32(_mm256_load_si256((const __m256i *)h->d)))
-                              : halves(h->d);
+        const __m512i first = words_at(&r, 0);
+        const __m512 dw = kind == KIND_MXFP4 ? e8m0_half(_mm512_and_si512(first, SET32(255))) : half_lo(first);
         UNROLL for (int c = 0; c < n; c++)
         {
             const int32_t *const da = x + NCE_X32_DA * n + c;
             acc[c] = add_block(acc[c], dw, da, _mm512_add_epi32(sum[c], sum2[c]));
             if (has_min) /* the stored offset is minus the minimum */
-                acc[c] =
-                    _mm512_fmadd_ps(_mm512_mul_ps(halves(h->m), word_ps(da)), word_ps(x + NCE_X32_SUM * n + c), acc[c]);
+                acc[c] = _mm512_fmadd_ps(_mm512_mul_ps(half_hi(first), word_ps(da)), word_ps(x + NCE_X32_SUM * n + c),
+                                         acc[c]);
         }
         rows_step(&r, bytes);
     }

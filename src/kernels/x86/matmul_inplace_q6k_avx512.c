@@ -18,13 +18,11 @@ INLINE __m512i high_bits(__m512i v, int k, int n)
 INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
                          float (*out)[16], const int n)
 {
-    uint16_t d[NCE_SEGMENT / 256][16] __attribute__((aligned(64)));
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 210) {
         __m512i scales[4], isum[NCE_FEW_GROUP];
-        gather_halves(d[b], w + 210 * b + 208, s);
         load_t(&r, 192, scales);
         UNROLL for (int c = 0; c < n; c++) isum[c] = _mm512_setzero_si512();
         UNROLL for (size_t g = 0; g < 4; g++)
@@ -50,7 +48,8 @@ INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
                 UNROLL for (int c = 0; c < n; c++) isum[c] = mul_add(isum[c], dot[c], sc);
             }
         }
-        UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], halves(d[b]), x + NCE_X256_DA * n + c, isum[c]);
+        const __m512 dw = halves_at(&r, 208);
+        UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], dw, x + NCE_X256_DA * n + c, isum[c]);
         rows_step(&r, 210);
     }
     UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);

@@ -41,17 +41,17 @@ NCE_DEV float nce_sigmoid(float x)
     return nce_div(x >= 0.0f ? 1.0f : e, 1.0f + e);
 }
 
-/* (1 - 2^-|x|) / (1 + 2^-|x|), without the sign */
+/* (1 - t) / (1 + t), t = 2^-|x|, without the sign; near 1 it is 1 - 2t / (1 + t) that rounds once */
 NCE_DEV float nce_tanh_base2(float x)
 {
     const float t = nce_exp2neg(-nce_abs(x));
-    return nce_div(1.0f - t, 1.0f + t);
+    const float y = nce_div(t >= 0.5f ? 1.0f - t : 2.0f * t, 1.0f + t);
+    return t >= 0.5f ? y : 1.0f - y;
 }
 
 NCE_DEV float nce_tanh(float x)
 {
-    const float t = nce_exp2neg(-nce_abs(x) * (2.0f * NCE_LOG2E));
-    return nce_with_sign(nce_div(1.0f - t, 1.0f + t), x);
+    return nce_with_sign(nce_tanh_base2(x * (2.0f * NCE_LOG2E)), x);
 }
 
 NCE_DEV nce_u16 nce_f2h(float x)
@@ -79,8 +79,8 @@ NCE_DEV float nce_gelu(float given)
 {
     if (given >= 10.0f) return given;
     if (given <= -10.0f) return 0.0f;
-    const float x = nce_h2f(nce_f2h(given)), cubic = x * nce_fma(0.044715f * x, x, 1.0f);
-    return nce_h2f(nce_f2h((0.5f * x) * (1.0f + nce_tanh(0.79788456f * cubic))));
+    const float x = nce_h2f(nce_f2h(given)), cubic = nce_fma(0.044715f * x, x, 1.0f);
+    return nce_h2f(nce_f2h((0.5f * x) * (1.0f + nce_tanh((0.79788456f * x) * cubic))));
 }
 
 NCE_DEV float nce_relu(float x)

@@ -1,0 +1,174 @@
+/* TQ1_0, I2_S, Q1_0, Q2_0 in place: fields of two bits, code + 1, go into vpdpbusd where they lie, as in
+ * matmul_inplace_low_avx512.c.
+ *
+ * TQ1_0: a byte holds five base-3 digits as a fraction of 256.  The first is found by two rounded averages, v * 3 / 4 in
+ * bits 6 and 7; the other four come from one table of 256 as fields of two bits. */
+#include "src/kernels/x86/matmul_avx512.h"
+
+/* Digit k of fraction b; the digits 1 to 4 of b as fields, digit 4 in the lowest. */
+#define DIGIT(b, power) (((uint8_t)((b) * (power)) * 3) >> 8)
+#define FIELDS(b) (uint8_t)(DIGIT(b, 3) << 6 | DIGIT(b, 9) << 4 | DIGIT(b, 27) << 2 | DIGIT(b, 81))
+#define FIELDS4(b) FIELDS(b), FIELDS((b) + 1), FIELDS((b) + 2), FIELDS((b) + 3)
+#define FIELDS16(b) FIELDS4(b), FIELDS4((b) + 4), FIELDS4((b) + 8), FIELDS4((b) + 12)
+#define FIELDS64(b) FIELDS16(b), FIELDS16((b) + 16), FIELDS16((b) + 32), FIELDS16((b) + 48)
+static const uint8_t fields_of[256] __attribute__((aligned(64))) = {FIELDS64(0), FIELDS64(64), FIELDS64(128), FIELDS64(192)};
+
+INLINE __m512i later_digits(__m512i v)
+{
+    const __m512i *const t = (const __m512i *)fields_of;
+    const __m512i low = _mm512_permutex2var_epi8(t[0], v, t[1]), high = _mm512_permutex2var_epi8(t[2], v, t[3]);
+    return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(v), high);
+}
+
+/* 64 times the first digit, floor(3 v / 256).  The averages round up, twice: v - 1 in place of v makes that right for all v. */
+INLINE __m512i first_digit(__m512i v)
+{
+    v = _mm512_subs_epu8(v, SET8(1));
+    return and8(_mm512_avg_epu8(_mm512_avg_epu8(v, _mm512_setzero_si512()), v), 192);
+}
+
+/* dot[c][k] += digit 4 - k of four bytes a row, 4^k times; the first digit joins the second's chain. */
+INLINE void tq1_0_digits(__m512i (*dot)[4], const __m512i v, const int32_t *x, size_t stride, int n_digits, const int n)
+{
+    const __m512i u0 = first_digit(v), u = later_digits(v);
+    UNROLL for (int c = 0; c < n; c++)
+    {
+        dot[c][3] = dot4(dot[c][3], u0, x + c);
+        UNROLL for (int k = 1; k < n_digits; k++) dot[c][4 - k] = dot4(dot[c][4 - k], and8(u, 3 << (8 - 2 * k)), x + k * stride + c);
+    }
+}
+
+INLINE void tq1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
+                          float (*out)[16], const int n)
+{
+    __m512 acc[NCE_FEW_GROUP];
+    rows16 r = rows_at(w, s);
+    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 54) {
+        __m512i dot[NCE_FEW_GROUP][4];
+        UNROLL for (int c = 0; c < n; c++) UNROLL for (int k = 0; k < 4; k++) dot[c][k] = _mm512_setzero_si512();
+        tq1_0_digits(dot, words_at(&r, 48), x + 60 * n, (size_t)n, 4, n);
+        UNROLL for (size_t g = 0; g < 3; g++)
+        {
+            __m512i t[4];
+            ahead_part(ahead, 54, b, g, 3);
+            load_t(&r, 16 * g, t);
+            UNROLL for (size_t j = 0; j < 4; j++)
+                tq1_0_digits(dot, t[j], x + ((g < 2 ? 4 * g : 40) + j) * (size_t)n, (g < 2 ? 8 : 4) * (size_t)n, 5, n);
+        }
+        const __m512 dw = halves_at(&r, 52);
+        UNROLL for (int c = 0; c < n; c++)
+        {
+            __m512i sum = dot[c][3];
+            UNROLL for (int k = 2; k >= 0; k--) sum = _mm512_add_epi32(_mm512_srai_epi32(sum, 2), dot[c][k]);
+            acc[c] = add_block(acc[c], dw, x + NCE_X256_DA * n + c, _mm512_add_epi32(sum, word(x + NCE_X256_MINUS1 * n + c)));
+        }
+        rows_step(&r, 54);
+    }
+    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
+}
+NCE_INPLACE(tq1_0);
+
+/* -(sum of codes) of a block of 32. */
+INLINE __m512i minus_sum(const int32_t *x, int n, int c)
+{
+    return _mm512_srai_epi32(word(x + NCE_X32_START * n + c), 7);
+}
+
+/* 32 bytes of four fields; field 3, the top bits, are the first 32 elements. */
+INLINE void i2_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
+                         float (*out)[16], const int n)
+{
+    __m512 acc[NCE_FEW_GROUP];
+    rows16 r = rows_at(w, s);
+    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 32) {
+        __m512i t[8];
+        ahead_part(ahead, 32, b, 0, 1);
+        load_t(&r, 0, t);
+        load_t(&r, 16, t + 4);
+        UNROLL for (int k = 3; k >= 0; k--, x += NCE_X32_WORDS * n)
+        {
+            __m512i dot[NCE_FEW_GROUP][2];
+            UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
+            UNROLL for (int j = 0; j < 8; j++)
+            {
+                const __m512i u = and8(t[j], 3 << 2 * k);
+                UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
+            }
+            UNROLL for (int c = 0; c < n; c++)
+            {
+                const __m512i sum = _mm512_srai_epi32(_mm512_add_epi32(dot[c][0], dot[c][1]), (unsigned)(2 * k));
+                acc[c] = add_block(acc[c], _mm512_set1_ps(1), x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
+            }
+        }
+        rows_step(&r, 32);
+    }
+    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
+}
+NCE_INPLACE(i2_s);
+
+INLINE void q1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
+                         float (*out)[16], const int n)
+{
+    __m512 acc[NCE_FEW_GROUP];
+    rows16 r = rows_at(w, s);
+    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 18) {
+        __m512i t[4];
+        ahead_part(ahead, 18, b, 0, 1);
+        load_t(&r, 2, t);
+        const __m512 dw = halves_at(&r, 0);
+        UNROLL for (int piece = 0; piece < 4; piece++, x += NCE_X32_WORDS * n)
+        { /* 2 * bit - 1: twice the sum of the chosen, less the sum of all */
+            __m512i dot[NCE_FEW_GROUP][2];
+            UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
+            UNROLL for (int j = 0; j < 8; j++)
+            {
+                const __m512i u = and8(spread(t[piece], 4 * j, 1), 1);
+                UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
+            }
+            UNROLL for (int c = 0; c < n; c++)
+            {
+                const __m512i sum = _mm512_slli_epi32(_mm512_add_epi32(dot[c][0], dot[c][1]), 1);
+                acc[c] = add_block(acc[c], dw, x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
+            }
+        }
+        rows_step(&r, 18);
+    }
+    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
+}
+NCE_INPLACE(q1_0);
+
+/* Four neighbours in a byte: two words of 16 elements are spread to bytes at a time. */
+INLINE void q2_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
+                         float (*out)[16], const int n)
+{
+    __m512 acc[NCE_FEW_GROUP];
+    rows16 r = rows_at(w, s);
+    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 18) {
+        __m512i t[4];
+        ahead_part(ahead, 18, b, 0, 1);
+        load_t(&r, 2, t);
+        const __m512 dw = halves_at(&r, 0);
+        UNROLL for (int piece = 0; piece < 2; piece++, x += NCE_X32_WORDS * n)
+        {
+            __m512i dot[NCE_FEW_GROUP][2];
+            UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
+            UNROLL for (int j = 0; j < 8; j++)
+            {
+                const __m512i u = and8(spread(t[2 * piece + j / 4], 8 * (j % 4), 2), 3);
+                UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
+            }
+            UNROLL for (int c = 0; c < n; c++)
+            {
+                const __m512i sum = _mm512_add_epi32(dot[c][0], dot[c][1]);
+                acc[c] = add_block(acc[c], dw, x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
+            }
+        }
+        rows_step(&r, 18);
+    }
+    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
+}
+NCE_INPLACE(q2_0);
