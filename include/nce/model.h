@@ -12,7 +12,8 @@ typedef struct nce_model nce_model;
 
 typedef struct nce_model_options {
     size_t struct_size;
-    nce_progress_fn *progress; /* bytes of the file checked so far; may be NULL; false cancels the load */
+    nce_progress_fn *progress; /* bytes of the file checked so far, then, if the model is to lie on one device with memory of its
+                                * own, bytes of its weights copied there; may be NULL; false cancels the load */
     void *progress_user;
     const char *device;        /* "cpu" (NULL: "cpu"), "cuda:0"; see nce_device_count.  "cuda:0,cuda:1,cpu": consecutive layers
                                 * on each, with their keys and values; the last one has the end of the model */

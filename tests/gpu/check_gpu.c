@@ -12,8 +12,8 @@ static const struct {
     const char *name;
     rig_family_fn *run;
 } families[] = {
-    {"product", check_products}, {"embed", check_embeddings},     {"rows", check_rows},       {"norm", check_norms},
-    {"rope", check_ropes},       {"attention", check_attentions}, {"experts", check_experts},
+    {"product", check_products}, {"tensor", check_tensors}, {"embed", check_embeddings},     {"rows", check_rows},
+    {"norm", check_norms},       {"rope", check_ropes},     {"attention", check_attentions}, {"experts", check_experts},       {"fused", check_fused},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
@@ -208,8 +208,10 @@ static int run(size_t family, const char *device, uint64_t seed)
         return status == NCE_ERR_NOTFOUND ? 77 : 1;
     }
     families[family].run(&r);
+    rig_print_paths(&r);
     nce_device_destroy(r.device[1]);
     nce_context_destroy(r.ctx);
+    if (r.skipped) return 77;
     printf("%s %s on %s seed %llu: %zu compared, %zu failed\n", r.c.n_failed ? "FAIL" : "ok", r.c.family, device,
            (unsigned long long)seed, r.c.n_compared, r.c.n_failed);
     return r.c.n_failed > 0 || r.c.n_compared == 0;

@@ -12,6 +12,7 @@ typedef struct rig {
     check c;
     nce_context *ctx;
     nce_device *device[2]; /* scalar CPU, device under test */
+    int skipped;           /* set by a family: the device has nothing to check */
 } rig;
 
 /* One case.  Everything in it belongs to the check, which frees it after the case. */
@@ -53,8 +54,11 @@ static inline nce_view rig_view(uint16_t slot, uint32_t column)
 }
 /* Runs the case on both devices and compares; then frees everything of the case. */
 void rig_run(rig *r, rig_case *k);
+/* Print which way the products of each type of weight took, if the device is a GPU. */
+void rig_print_paths(const rig *r);
 
 typedef void rig_family_fn(rig *r);
-rig_family_fn check_products, check_embeddings, check_rows, check_norms, check_ropes, check_attentions, check_experts;
+rig_family_fn check_products, check_tensors, check_embeddings, check_rows, check_norms, check_ropes, check_attentions, check_experts,
+    check_fused;
 
 #endif

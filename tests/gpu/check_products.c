@@ -1,9 +1,10 @@
 /* Products and look-ups: every type, few and many columns, one to three matrices on one input. */
 #include "tests/gpu/check_gpu.h"
+#include "src/hal/gpu/exec.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { PRODUCTS = 7, HEADS = 12, EMBEDDINGS = 3 };
+enum { PRODUCTS = 9, HEADS = 12, TENSORS = 2, EMBEDDINGS = 3 };
 
 static bool usable(const nce_type_info *type)
 {
@@ -19,19 +20,18 @@ static size_t draw_k(check *c, size_t block)
     return block * check_between(c, 1, n > 0 ? n : 1);
 }
 
-static void product_case(rig *r, const nce_type_info *type, int index)
+static void product_case(rig *r, const nce_type_info *type, size_t cols, size_t n_k)
 {
-    static const size_t columns[PRODUCTS] = {1, 1, 2, 4, 5, 33, 70};
     check *c = &r->c;
     rig_case k;
-    const size_t cols = columns[index], n_k = draw_k(c, 256);
     rig_begin(r, &k, (uint32_t)cols);
     const uint16_t in = rig_slot(r, &k, (uint32_t)(n_k + 8), (check_fill)(check_random(c) % CHECK_N_FILLS), 1.0f);
     nce_op *op = rig_op(&k, NCE_OP_MATMUL);
     op->in = rig_view(in, 4 * (uint32_t)check_between(c, 0, 2));
     op->n_matrices = (uint32_t)check_between(c, 1, NCE_MAX_SHARED_INPUT);
+    const bool alike = check_random(c) % 2;
     for (uint32_t i = 0; i < op->n_matrices; i++) {
-        const nce_type_info *t = i == 0 ? type : NULL;
+        const nce_type_info *t = i == 0 || alike ? type : NULL;
         while (!usable(t) || n_k % t->block != 0)
             t = nce_type_info_of((nce_type)(check_random(c) % (NCE_TYPE_LAST + 1)));
         const size_t rows = check_between(c, 1, i == 0 ? 90 : 20);
@@ -74,13 +74,56 @@ static void heads_case(rig *r, int index)
 
 void check_products(rig *r)
 {
+    static const size_t columns[PRODUCTS] = {1, 1, 2, 4, 5, 33, 70, 3, 14};
     for (int i = 0; i < HEADS; i++)
         heads_case(r, i);
     for (int id = 0; id <= NCE_TYPE_LAST; id++) {
         const nce_type_info *type = nce_type_info_of((nce_type)id);
         for (int i = 0; i < PRODUCTS && usable(type); i++)
-            product_case(r, type, i);
+            product_case(r, type, columns[i],
+                         i < 7 ? draw_k(&r->c, 256) : draw_k(&r->c, type->block > 32 ? type->block : 32));
     }
+}
+
+void rig_print_paths(const rig *r)
+{
+    const nce_gpu_device *d = nce_gpu_device_of(r->device[1]);
+    for (int id = 0; d != NULL && id <= NCE_TYPE_LAST; id++) {
+        bool any = false;
+        for (int p = 0; p < NCE_GPU_PATHS; p++) {
+            if (d->taken[id][p] == 0) continue;
+            if (!any) printf("  %s:", nce_type_name((nce_type)id));
+            printf("%s %llu by %s", any ? "," : "", 0ull + d->taken[id][p], nce_gpu_path_names[p]);
+            any = true;
+        }
+        if (any) printf("\n");
+    }
+}
+
+/* The tensor kernels: in the device's own layout if it has one, else in all, which OpenCL text emulates.  Columns and rows beside
+ * the tiles' edges; where k can, it ends in the middle of a step. */
+void check_tensors(rig *r)
+{
+    static const char *const layouts[] = {NULL, "mma", "mfma", "wmma", "wmma12"};
+    nce_gpu_device *d = nce_gpu_device_of(r->device[1]);
+    const bool emulated = d != NULL && strcmp(d->gpu->vendor, "opencl") == 0;
+    check *c = &r->c;
+    for (int l = emulated; l < (emulated ? 5 : 1); l++)
+        for (int id = 0; id <= NCE_TYPE_LAST; id++) {
+            const nce_type_info *type = nce_type_info_of((nce_type)id);
+            if (!usable(type) || type->act_block == 0) continue;
+            if (emulated) nce_gpu_device_set_tensor(d, layouts[l]);
+            for (int i = 0; i < TENSORS; i++) {
+                const size_t unit = type->block > 32 ? type->block : 32, most = i == 0 ? 1400 : 400;
+                product_case(r, type, check_between(c, NCE_GPU_MT_COLS_MIN, i == 0 ? 40 : 200),
+                             unit * check_between(c, 1, most / unit));
+            }
+            if (d == NULL || d->taken[id][NCE_GPU_TENSORS] != 0) continue;
+            if (emulated) check_fail(c, "%s: no product by tensor cores", type->name);
+            printf("SKIP: no tensor kernels on this device\n");
+            r->skipped = 1;
+            return;
+        }
 }
 
 static void embedding_case(rig *r, const nce_type_info *type, bool position)

@@ -19,6 +19,7 @@ typedef struct fake_control {
     bool wrong_arch;      /* modules are refused */
     /* told to the test */
     long calls;
+    long launches;        /* kernels, those of a graph each time that it is replayed */
     const char *failed;   /* name of the call that failed, or NULL */
     long calls_after_init_failed;
     long live;            /* objects and blocks not given back */

@@ -139,6 +139,7 @@ bool fake_run(const fake_launch *l)
 {
     const fake_kernel *k = l->kernel;
     const size_t local[3] = {l->group, 1, 1}, global[3] = {(size_t)l->groups[0] * l->group, l->groups[1], l->groups[2]};
+    fake.launches++;
     if (k->kernel == NULL) return true;
     for (uint32_t i = 0; i < k->n_args; i++) {
         const cl_int code = k->pointer[i] ? cl.clSetKernelArgSVMPointer(k->kernel, i, (void *)(uintptr_t)l->value[i])

@@ -24,4 +24,8 @@ fake_kernel *fake_kernel_find(void *from, const char *name)
 void fake_kernel_free(fake_kernel *k) { free(k); }
 uint32_t fake_kernel_args(const fake_kernel *k) { return (uint32_t)k->unused; }
 uint32_t fake_kernel_arg_bytes(const fake_kernel *k, uint32_t i) { return (uint32_t)k->unused + i; }
-bool fake_run(const fake_launch *launch) { return launch->kernel != NULL; }
+bool fake_run(const fake_launch *launch)
+{
+    fake.launches++;
+    return launch->kernel != NULL;
+}

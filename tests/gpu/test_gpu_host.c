@@ -48,7 +48,7 @@ static nce_status use(nce_gpu *g, bool graph, float *y)
     if (status == NCE_OK) status = g->ops->alloc(g, sizeof x, &dy);
     if (status == NCE_OK) status = g->ops->host_alloc(g, sizeof x, &staging);
     if (status == NCE_OK) memcpy(staging, x, sizeof x);
-    if (status == NCE_OK) status = g->ops->kernel(g, "add", &k);
+    if (status == NCE_OK) status = nce_gpu_kernel_find(g, "add", &k);
     if (status == NCE_OK) status = g->ops->zero(g, dy, sizeof x);
     const nce_gpu_arg args[] = {{&dy, 8, true}, {&dx, 8, true}, {&a, 4, false}, {&n, 4, false}};
     if (status == NCE_OK && graph) status = g->ops->capture_begin(g);
@@ -207,7 +207,7 @@ Test(gpu_host, wrong_architecture)
     nce_gpu_kernel *k;
     s.fake->wrong_arch = true;
     cr_assert_eq(s.vendor->open(s.ctx, 0, &g), NCE_OK);
-    cr_assert_eq(g->ops->kernel(g, "add", &k), NCE_ERR_UNSUPPORTED);
+    cr_assert_eq(nce_gpu_kernel_find(g, "add", &k), NCE_ERR_UNSUPPORTED);
     cr_assert_null(k);
     cr_assert_not_null(strstr(nce_context_error(s.ctx), "no image for this device (209): fake is sm_90"), "%s", nce_context_error(s.ctx));
     g->ops->close(g);
@@ -222,7 +222,7 @@ Test(gpu_host, a_module_that_does_not_build)
     nce_gpu_address at;
     s.fake->wrong_arch = true;
     cr_assert_eq(s.vendor->open(s.ctx, 0, &g), NCE_OK, "%s", nce_context_error(s.ctx));
-    cr_assert_eq(g->ops->kernel(g, "add", &k), NCE_ERR_UNSUPPORTED);
+    cr_assert_eq(nce_gpu_kernel_find(g, "add", &k), NCE_ERR_UNSUPPORTED);
     cr_assert_str_eq(nce_context_error(s.ctx), "oneapi: zeModuleCreate: the module does not build (0x70000004): fake: not for this device");
     cr_assert_eq(g->ops->alloc(g, (size_t)1 << 31, &at), NCE_ERR_NOMEM);
     cr_assert_not_null(strstr(nce_context_error(s.ctx), "asked 2147483648, the device has 4294967296, 1073741824 at a time"), "%s", nce_context_error(s.ctx));
@@ -287,7 +287,7 @@ Test(gpu_host, unknown_kernels_and_devices)
     cr_assert_eq(s.vendor->open(s.ctx, 7, &g), NCE_ERR_NOTFOUND);
     cr_assert_str_eq(nce_context_error(s.ctx), "cuda:7: the driver has 1 devices");
     cr_assert_eq(s.vendor->open(s.ctx, 0, &g), NCE_OK);
-    const nce_status status = g->ops->kernel(g, "nobody", &k);
+    const nce_status status = nce_gpu_kernel_find(g, "nobody", &k);
     if (s.fake->no_opencl) cr_skip_test("no OpenCL to compile the kernels of the fake driver");
     cr_assert_eq(status, NCE_ERR_NOTFOUND, "%s", nce_context_error(s.ctx));
     cr_assert_not(g->lost);

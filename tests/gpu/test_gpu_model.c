@@ -6,7 +6,7 @@
 #include "src/hal/program.h"
 #include "tests/unit/fixture.h"
 
-enum { N = 9, VOCAB = 512 };
+enum { N = 25, VOCAB = 512 }; /* enough for tensor cores in the first step of the prompt */
 
 typedef struct setup {
     fake_control *fake;
@@ -56,7 +56,7 @@ static nce_status generate(nce_context *ctx, const char *path, const char *devic
     mo.gpu_layers = gpu_layers;
     so.n_ctx = 128;
     so.n_seq = 2;
-    so.n_batch = 8;
+    so.n_batch = 17;
     nce_status status = nce_model_load(ctx, path, &mo, &m);
     if (status == NCE_OK) status = nce_session_create(m, &so, &s);
     if (status == NCE_OK) status = fixture_eval(s, 0, ids, N, NCE_LOGITS_ALL, logits);
@@ -147,6 +147,76 @@ Test(gpu_model, too_large_for_the_device)
     cr_assert_not_null(strstr(nce_context_error(s.ctx), "cuMemAlloc_v2: out of memory (2): asked "), "%s", nce_context_error(s.ctx));
     cr_assert_eq(generate(s.ctx, s.model, "cuda:0,cpu", 0, logits), NCE_OK, "all layers on the CPU: %s", nce_context_error(s.ctx));
     finish(&s);
+}
+
+typedef struct upload {
+    uint64_t done, total, stop_at;
+    int calls, rounds; /* a round begins where done falls */
+} upload;
+
+static bool watch_upload(void *user, uint64_t done, uint64_t total)
+{
+    upload *u = user;
+    u->rounds += u->calls++ == 0 || done < u->done;
+    u->done = done, u->total = total;
+    return u->rounds < 2 || done < u->stop_at;
+}
+
+/* The file is checked, then weights are copied, to the last byte; in the middle of which the caller may stop. */
+Test(gpu_model, weights_are_uploaded_with_progress)
+{
+    setup s = start("cuda", "tiny", "q4_0");
+    upload u = {.stop_at = UINT64_MAX};
+    nce_model_options mo = NCE_MODEL_OPTIONS_INIT;
+    nce_model *m;
+    mo.device = "cuda:0";
+    mo.progress = watch_upload, mo.progress_user = &u;
+    cr_assert_eq(nce_model_load(s.ctx, s.model, &mo, &m), NCE_OK, "%s", nce_context_error(s.ctx));
+    cr_assert_eq(u.rounds, 2);
+    cr_assert_eq(u.done, u.total);
+    cr_assert_lt(u.total, nce_model_file_bytes(m));
+    nce_model_destroy(m);
+    u = (upload){.stop_at = u.total / 2};
+    cr_assert_eq(nce_model_load(s.ctx, s.model, &mo, &m), NCE_ERR_CANCELLED);
+    cr_assert_null(m);
+    cr_assert_lt(u.done, u.total);
+    mo.device = "cpu";
+    u = (upload){.stop_at = UINT64_MAX};
+    cr_assert_eq(nce_model_load(s.ctx, s.model, &mo, &m), NCE_OK);
+    cr_assert_eq(u.rounds, 1, "the CPU copies nothing");
+    nce_model_destroy(m);
+    finish(&s);
+}
+
+/* What docs/gpus.md says of the number of launches. */
+static long launches_of_a_token(const char *shape, uint32_t layers)
+{
+    setup s = start("cuda", shape, "q4_0");
+    nce_model_options mo = NCE_MODEL_OPTIONS_INIT;
+    nce_session_options so = NCE_SESSION_OPTIONS_INIT;
+    nce_model *m;
+    nce_session *session;
+    static float logits[2 * VOCAB];
+    const int32_t ids[] = {1, 2};
+    s.fake->skip_kernels = true;
+    mo.device = "cuda:0";
+    so.n_ctx = 64;
+    cr_assert_eq(nce_model_load(s.ctx, s.model, &mo, &m), NCE_OK, "%s", nce_context_error(s.ctx));
+    cr_assert_eq(nce_model_n_layers(m), layers);
+    cr_assert_eq(nce_session_create(m, &so, &session), NCE_OK, "%s", nce_context_error(s.ctx));
+    cr_assert_eq(fixture_eval(session, 0, ids, 1, NCE_LOGITS_LAST, logits), NCE_OK, "%s", nce_context_error(s.ctx));
+    const long launches = s.fake->launches;
+    nce_session_destroy(session);
+    nce_model_destroy(m);
+    finish(&s);
+    return launches;
+}
+
+Test(gpu_model, launches)
+{
+    const long dense = launches_of_a_token("tiny", 2), experts = launches_of_a_token("moe-16x2", 2);
+    cr_assert_eq(dense, 1 + 2 * 10 + 3, "%ld", dense);
+    cr_assert_eq(experts, 1 + 2 * 15 + 3, "%ld", experts);
 }
 
 /* Pages of keys and values are taken as a sequence grows: when there is no room, the step fails and nothing else. */

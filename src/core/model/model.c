@@ -77,6 +77,7 @@ static nce_status load(nce_context *ctx, const char *name, const void *data, siz
     nce_model *m = nce_alloc_zero(ctx, sizeof *m);
     if (m == NULL) return nce_fail_nomem(ctx, sizeof *m);
     m->ctx = ctx;
+    m->progress = o.progress, m->progress_user = o.progress_user;
     const nce_gguf_options g = {o.no_mmap == 1, o.progress, o.progress_user};
     status = data != NULL ? nce_gguf_open_memory(ctx, name, data, size, &m->gguf) : nce_gguf_open(ctx, name, &g, &m->gguf);
     if (status == NCE_OK) status = fill(m, &o);

@@ -36,6 +36,9 @@ struct nce_model {
     nce_layer *layers; /* [n_layers] */
     nce_buffer **buffers; /* every imported tensor, to destroy */
     size_t n_buffers, buffers_capacity;
+    nce_progress_fn *progress; /* while it is loaded; may be NULL */
+    void *progress_user;
+    uint64_t uploaded_bytes, upload_bytes; /* to a device with memory of its own, so far and at most */
     uint64_t n_params, bytes_per_token, macs_per_token;
     uint64_t digest; /* of metadata and tensor table: states are bound to it */
 };

@@ -125,12 +125,22 @@ static nce_status bad_shape(const nce_model *m, const char *name, const nce_gguf
                     (unsigned long long)k, (unsigned long long)rows);
 }
 
+/* Say how much a device with memory of its own has copied; the caller may have had enough. */
+static nce_status report_upload(nce_model *m, uint64_t done)
+{
+    if (m->progress == NULL || m->progress(m->progress_user, done, m->upload_bytes)) return NCE_OK;
+    return nce_fail(m->ctx, NCE_ERR_CANCELLED, "%s: loading was cancelled", nce_gguf_name(m->gguf));
+}
+
 static nce_status import_tensor(nce_model *m, const nce_gguf_tensor *t, nce_buffer **out)
 {
     nce_status status = nce_grow(m->ctx, (void **)&m->buffers, &m->buffers_capacity, m->n_buffers + 1, sizeof *m->buffers);
     if (status == NCE_OK) status = m->device->ops->buffer_import(m->device, t->data, t->bytes, out);
-    if (status == NCE_OK) m->buffers[m->n_buffers++] = *out;
-    return status;
+    if (status != NCE_OK) return status;
+    m->buffers[m->n_buffers++] = *out;
+    if (!(*out)->owned) return NCE_OK;
+    m->uploaded_bytes += t->bytes;
+    return report_upload(m, m->uploaded_bytes);
 }
 
 /* k, rows: what the shape must be; 0: whatever it is. */
@@ -266,6 +276,8 @@ nce_status nce_model_read_weights(nce_model *m)
 {
     nce_status status;
     nce_hparams *h = &m->h;
+    for (size_t i = 0; i < nce_gguf_n_tensors(m->gguf); i++)
+        m->upload_bytes += nce_gguf_tensor_at(m->gguf, i)->bytes;
 #define TRY(call) if ((status = (call)) != NCE_OK) return status
     TRY(read_weight(m, "token_embd.weight", h->n_embd, h->n_vocab, 1, true, &m->embed));
     TRY(read_weight(m, "output.weight", h->n_embd, h->n_vocab, 1, false, &m->output));
@@ -291,7 +303,7 @@ nce_status nce_model_read_weights(nce_model *m)
     }
 #undef TRY
     count_work(m);
-    return NCE_OK;
+    return m->uploaded_bytes != 0 ? report_upload(m, m->upload_bytes) : NCE_OK; /* vectors stay on the host */
 }
 
 bool nce_model_weight_name(const nce_model *m, const nce_weight *w, char *name, size_t size)

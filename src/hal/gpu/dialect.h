@@ -4,15 +4,17 @@
  *   NCE_G, NCE_L, NCE_P       address space of a pointer: device memory, memory of the work group, of the work item
  *   NCE_SHARED(T, name, n)    an array of the work group, at the top of a kernel
  *   NCE_TABLE(T, name, n)     a constant array of the module; NCE_BOOK: address space of a pointer to it
- *   nce_tid nce_group_x nce_group_y nce_size   work item, group numbers, items of a group (x only)
+ *   nce_tid nce_group_x nce_group_y nce_group_z nce_size   work item, group numbers, items of a group (x only)
  *   nce_sync()                all items of a group meet; every item must come by
  *   nce_fma nce_rint nce_sqrt nce_div   correctly rounded; nothing else is fused, whatever the compiler
  *   nce_bits nce_float        bits of a float and back;  nce_h2f: half (its bits) to float
  *   nce_dot4(a, b, c)         c + the products of four signed bytes
+ *   NCE_UNROLL                in front of a loop whose array must become registers
+ *   NCE_MMA_EMULATED          set where tensor cores are emulated (kernels/tensor.h): OpenCL text that a driver compiles
  *
  * Rules: C89 declarations allowed anywhere, no C++, no function pointers, no recursion, no double; an address space on every
- * pointer; the same control flow for all items of a group round nce_sync, and no return or continue in front of one (PoCL
- * compiles it wrongly even where all items take it). */
+ * pointer; the same control flow for all items of a group round nce_sync, and no return or continue in front of one, nor one
+ * behind an if on an argument (PoCL compiles these wrongly even where all items take them). */
 #ifndef NCE_SRC_GPU_DIALECT_H
 #define NCE_SRC_GPU_DIALECT_H
 
@@ -35,6 +37,7 @@ typedef ulong nce_u64;
 #define nce_tid ((int)get_local_id(0))
 #define nce_group_x ((int)get_group_id(0))
 #define nce_group_y ((int)get_group_id(1))
+#define nce_group_z ((int)get_group_id(2))
 #define nce_size ((int)get_local_size(0))
 #define nce_sync() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define nce_fma(a, b, c) fma(a, b, c)
@@ -44,6 +47,10 @@ typedef ulong nce_u64;
 #define nce_bits(x) as_uint(x)
 #define nce_float(x) as_float(x)
 #define NCE_SOFT_HALF 1
+#define NCE_UNROLL
+#ifndef __SPIR__
+#define NCE_MMA_EMULATED 1
+#endif
 NCE_DEV int nce_dot4(int a, int b, int c)
 {
     const char4 x = as_char4(a), y = as_char4(b);
@@ -68,6 +75,7 @@ typedef unsigned long long nce_u64;
 #define nce_tid ((int)threadIdx.x)
 #define nce_group_x ((int)blockIdx.x)
 #define nce_group_y ((int)blockIdx.y)
+#define nce_group_z ((int)blockIdx.z)
 #define nce_size ((int)blockDim.x)
 #define nce_sync() __syncthreads()
 #define nce_fma(a, b, c) __fmaf_rn(a, b, c)
@@ -77,6 +85,7 @@ typedef unsigned long long nce_u64;
 #define nce_bits(x) __float_as_uint(x)
 #define nce_float(x) __uint_as_float(x)
 #define nce_dot4(a, b, c) __dp4a((int)(a), (int)(b), (int)(c))
+#define NCE_UNROLL _Pragma("unroll")
 NCE_DEV float nce_h2f(nce_u16 h) /* the header for halves would double the time to compile */
 {
     float x;
@@ -102,6 +111,7 @@ typedef unsigned long long nce_u64;
 #define nce_tid ((int)__builtin_amdgcn_workitem_id_x())
 #define nce_group_x ((int)__builtin_amdgcn_workgroup_id_x())
 #define nce_group_y ((int)__builtin_amdgcn_workgroup_id_y())
+#define nce_group_z ((int)__builtin_amdgcn_workgroup_id_z())
 #define nce_size ((int)__builtin_amdgcn_workgroup_size_x())
 #define nce_fma(a, b, c) __builtin_fmaf(a, b, c)
 #define nce_rint(x) __builtin_rintf(x)
@@ -110,6 +120,7 @@ typedef unsigned long long nce_u64;
 #define nce_bits(x) __builtin_bit_cast(nce_u32, (float)(x))
 #define nce_float(x) __builtin_bit_cast(float, (nce_u32)(x))
 #define nce_h2f(h) ((float)__builtin_bit_cast(_Float16, (nce_u16)(h)))
+#define NCE_UNROLL _Pragma("unroll")
 #define nce_sync()                                                                                                     \
     do {                                                                                                               \
         __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup");                                                         \

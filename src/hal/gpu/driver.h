@@ -12,7 +12,7 @@
 
 typedef uint64_t nce_gpu_address;
 typedef struct nce_gpu nce_gpu;
-typedef struct nce_gpu_kernel nce_gpu_kernel; /* owned by the device, lives until close */
+typedef struct nce_gpu_kernel nce_gpu_kernel;
 typedef struct nce_gpu_graph nce_gpu_graph;
 
 typedef struct nce_gpu_arg {
@@ -44,9 +44,10 @@ typedef struct nce_gpu_ops {
     nce_status (*copy)(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, size_t bytes);
     nce_status (*zero)(nce_gpu *g, nce_gpu_address to, size_t bytes);
     nce_status (*sync)(nce_gpu *g);
-    /* A kernel of the embedded module by its name; the same pointer each time.  The first call loads the module.
+    /* A kernel of the embedded module by its name, as the driver's object.  The first call loads the module.
      * NCE_ERR_NOTFOUND: no such kernel; NCE_ERR_UNSUPPORTED: no module for this device. */
-    nce_status (*kernel)(nce_gpu *g, const char *name, nce_gpu_kernel **out);
+    nce_status (*kernel)(nce_gpu *g, const char *name, void **out);
+    void (*kernel_release)(nce_gpu *g, void *kernel); /* NULL: it goes with the module */
     /* Queued.  groups: number of work groups in x, y, z; group: work items of one in x. */
     nce_status (*launch)(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group, const nce_gpu_arg *args, uint32_t n_args);
     /* NULL where info.graphs is false.  What is queued between begin and end becomes a graph instead of running. */
@@ -56,13 +57,53 @@ typedef struct nce_gpu_ops {
     void (*graph_destroy)(nce_gpu *g, nce_gpu_graph *graph);
 } nce_gpu_ops;
 
+/* The functions of a table under a vendor's prefix: their declarations, and the table.  close is the vendor's own. */
+#define NCE_GPU_FUNCTIONS(p)                                                                                           \
+    nce_status p##_alloc(nce_gpu *g, size_t bytes, nce_gpu_address *out);                                              \
+    void p##_free(nce_gpu *g, nce_gpu_address address);                                                                \
+    nce_status p##_host_alloc(nce_gpu *g, size_t bytes, void **out);                                                   \
+    void p##_host_free(nce_gpu *g, void *p);                                                                           \
+    nce_status p##_upload(nce_gpu *g, nce_gpu_address to, const void *host, size_t bytes);                             \
+    nce_status p##_download(nce_gpu *g, void *host, nce_gpu_address from, size_t bytes);                               \
+    nce_status p##_copy(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, size_t bytes);                           \
+    nce_status p##_zero(nce_gpu *g, nce_gpu_address to, size_t bytes);                                                 \
+    nce_status p##_sync(nce_gpu *g);                                                                                   \
+    nce_status p##_kernel(nce_gpu *g, const char *name, void **out);                                                   \
+    nce_status p##_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group,                     \
+                          const nce_gpu_arg *args, uint32_t n_args)
+#define NCE_GPU_GRAPH_FUNCTIONS(p)                                                                                     \
+    nce_status p##_capture_begin(nce_gpu *g);                                                                          \
+    nce_status p##_capture_end(nce_gpu *g, nce_gpu_graph **out);                                                       \
+    nce_status p##_replay(nce_gpu *g, nce_gpu_graph *graph);                                                           \
+    void p##_graph_destroy(nce_gpu *g, nce_gpu_graph *graph)
+#define NCE_GPU_TABLE(p)                                                                                               \
+    .alloc = p##_alloc, .free = p##_free, .host_alloc = p##_host_alloc, .host_free = p##_host_free,                    \
+    .upload = p##_upload, .download = p##_download, .copy = p##_copy, .zero = p##_zero, .sync = p##_sync,              \
+    .kernel = p##_kernel, .launch = p##_launch
+#define NCE_GPU_GRAPH_TABLE(p)                                                                                         \
+    .capture_begin = p##_capture_begin, .capture_end = p##_capture_end, .replay = p##_replay,                          \
+    .graph_destroy = p##_graph_destroy
+
+/* A kernel of a device (kernel.c); owned by it, lives until close. */
+struct nce_gpu_kernel {
+    nce_gpu_kernel *next;
+    void *handle;       /* the driver's */
+    uint64_t remembers; /* for the vendor; 0 at first */
+    char name[48];
+};
+
 struct nce_gpu {
     const nce_gpu_ops *ops;
+    nce_gpu_kernel *kernels; /* those found so far */
     nce_context *ctx;
     const char *vendor; /* "cuda" */
     nce_gpu_info info;
     bool lost;
 };
+
+/* A kernel by its name, the same each time; errors are those of ops->kernel.  close frees them all, its module still loaded. */
+nce_status nce_gpu_kernel_find(nce_gpu *g, const char *name, nce_gpu_kernel **out);
+void nce_gpu_kernels_free(nce_gpu *g);
 
 /* A vendor: how many devices it has, and why not more. */
 typedef struct nce_gpu_vendor {

@@ -14,9 +14,25 @@ static nce_gpu_address address_of(const nce_buffer *b)
     return (nce_gpu_address)(uintptr_t)b->address;
 }
 
+/* How often products took which way, for those who ask why a device is as quick as it is. */
+static void log_work(const nce_gpu_device *d)
+{
+    uint64_t n[NCE_GPU_PATHS] = {0};
+    for (int i = 0; i <= NCE_TYPE_LAST; i++)
+        for (int p = 0; p < NCE_GPU_PATHS; p++)
+            n[p] += d->taken[i][p];
+    if (d->n_launches == 0) return;
+    nce_log(d->base.ctx, NCE_LOG_INFO,
+            "%s: %llu launches; products: %llu by %s, %llu by %s, %llu by %s, %llu by %s%s%s%s", d->gpu->vendor,
+            0ull + d->n_launches, 0ull + n[0], nce_gpu_path_names[0], 0ull + n[1], nce_gpu_path_names[1], 0ull + n[2],
+            nce_gpu_path_names[2], 0ull + n[3], nce_gpu_path_names[3], d->tensor != NULL ? " (" : "",
+            d->tensor != NULL ? d->tensor : "", d->tensor != NULL ? ")" : "");
+}
+
 static void gpu_destroy(nce_device *base)
 {
     nce_gpu_device *d = (nce_gpu_device *)base;
+    log_work(d);
     d->gpu->ops->close(d->gpu);
     pthread_mutex_destroy(&d->lock);
     nce_free(base->ctx, d);
@@ -126,6 +142,11 @@ static const nce_device_ops gpu_ops = {
     .submit = nce_gpu_submit,
     .wait = nce_gpu_wait,
 };
+
+nce_gpu_device *nce_gpu_device_of(nce_device *d)
+{
+    return d->ops == &gpu_ops ? (nce_gpu_device *)d : NULL;
+}
 
 nce_status nce_gpu_device_create(nce_gpu *gpu, struct nce_device **out)
 {

@@ -129,7 +129,7 @@ static nce_status check_op(nce_context *ctx, const nce_op *op)
 
 /* ---- layout ---- */
 typedef struct sizes {
-    size_t codes[2], scales[2], heads_dv, pairs, in, mid, out;
+    size_t codes[2], scales[2], heads_dv, pairs, tiles, mid, out;
 } sizes;
 
 static void need_act(sizes *s, const nce_weight *w, size_t n_cols)
@@ -147,7 +147,7 @@ static sizes measure(nce_exec *e)
     for (size_t i = 0; i < e->program->n_ops; i++) {
         const nce_op *op = &e->program->ops[i];
         for (uint32_t m = 0; has_matrices(op) && m < op->n_matrices; m++)
-            need_act(&s, op->matrix[m].w, e->o.max_rows);
+            need_act(&s, op->matrix[m].w, e->o.max_rows * (op->kind == NCE_OP_MATMUL_HEADS ? op->n_groups : 1));
         if (op->kind == NCE_OP_ROPE) e->rope_width[op->rope] = op->n_rot;
         if (op->kind == NCE_OP_ATTENTION)
             s.heads_dv =
@@ -156,6 +156,7 @@ static sizes measure(nce_exec *e)
         const nce_op_experts *x = &op->experts;
         const size_t pairs = expert_rows * x->n_used;
         s.pairs = max_size(s.pairs, pairs);
+        s.tiles = max_size(s.tiles, pairs / NCE_GPU_MM_COLS + x->up->n_experts);
         s.mid = max_size(s.mid, pairs * x->up->n_rows);
         s.out = max_size(s.out, pairs * x->down->n_rows);
         need_act(&s, x->gate, expert_rows);
@@ -194,6 +195,8 @@ static nce_gpu_address lay_out(nce_exec *e, const sizes *s, nce_gpu_address base
     place(&e->parts, &end, e->parts_floats * sizeof(float));
     place(&e->ids, &end, (size_t)e->o.max_rows * NCE_MAX_EXPERTS_USED * (s->pairs != 0) * sizeof(int32_t));
     place(&e->weights, &end, (size_t)e->o.max_rows * NCE_MAX_EXPERTS_USED * (s->pairs != 0) * sizeof(float));
+    place(&e->order, &end, s->pairs * sizeof(int32_t));
+    place(&e->tiles, &end, s->tiles * 3 * sizeof(int32_t));
     place(&e->gate, &end, s->mid * sizeof(float));
     place(&e->up, &end, s->mid * sizeof(float));
     place(&e->y, &end, s->out * sizeof(float));

@@ -15,13 +15,23 @@ static nce_status rows(nce_exec *e, const nce_op *op, nce_gpu_span s, int what, 
                        NCE_GPU_F(op->scale), NCE_GPU_A(e->rows), NCE_GPU_I(s.row0));
 }
 
+/* An activation, and packed with it what a product takes next. */
+static nce_status activate(nce_exec *e, const nce_op *op, nce_gpu_span s, int what, nce_view other)
+{
+    const uint32_t block = nce_gpu_pack_ahead(e, op);
+    const nce_gpu_front front = {
+        what, op->f, nce_gpu_at(e, other), nce_gpu_at(e, op->out), nce_gpu_ld(e, other), nce_gpu_ld(e, op->out)};
+    if (block == 0) return rows(e, op, s, what, other);
+    return nce_gpu_pack_front(e, block, nce_gpu_at(e, op->in), nce_gpu_ld(e, op->in), op->width, s.n_rows, &front);
+}
+
 nce_status nce_gpu_act(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
-    return rows(e, op, s, NCE_GPU_ROWS_ACT, op->in);
+    return activate(e, op, s, NCE_GPU_ROWS_ACT, op->in);
 }
 nce_status nce_gpu_glu(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
-    return rows(e, op, s, NCE_GPU_ROWS_GLU, op->in2);
+    return activate(e, op, s, NCE_GPU_ROWS_GLU, op->in2);
 }
 nce_status nce_gpu_add(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
@@ -54,21 +64,13 @@ nce_status nce_gpu_copy(nce_exec *e, const nce_op *op, nce_gpu_span s)
 
 nce_status nce_gpu_norm(nce_exec *e, const nce_op *op, nce_gpu_span s)
 {
+    const uint32_t block = op->n_groups == 1 ? nce_gpu_pack_ahead(e, op) : 0;
     return NCE_GPU_RUN(
         e->device, NCE_GPU_K_NORM, op->n_groups, s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(nce_gpu_at(e, op->out)),
         NCE_GPU_I(nce_gpu_ld(e, op->out)), NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)),
         NCE_GPU_A(nce_gpu_vector_at(e, op->weight)), NCE_GPU_A(nce_gpu_vector_at(e, op->bias)), NCE_GPU_I(op->width),
-        NCE_GPU_I(op->group_weights), NCE_GPU_I(op->norm == NCE_NORM_LAYER), NCE_GPU_F(op->eps));
-}
-
-nce_status nce_gpu_rope(nce_exec *e, const nce_op *op, nce_gpu_span s)
-{
-    const size_t pairs = (size_t)op->n_groups * (op->n_rot / 2);
-    if (pairs == 0) return NCE_OK;
-    return NCE_GPU_RUN(e->device, NCE_GPU_K_ROPE, groups(pairs), s.n_rows, NCE_GPU_GROUP,
-                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(op->n_groups),
-                       NCE_GPU_I(op->width), NCE_GPU_I(op->n_rot), NCE_GPU_A(e->rope[op->rope]),
-                       NCE_GPU_I(e->rope_width[op->rope]), NCE_GPU_I(op->neox));
+        NCE_GPU_I(op->group_weights), NCE_GPU_I(op->norm == NCE_NORM_LAYER), NCE_GPU_F(op->eps), NCE_GPU_I(block),
+        NCE_GPU_A(nce_gpu_codes(e, block)), NCE_GPU_A(nce_gpu_scales(e, block)));
 }
 
 static nce_status look_up(nce_exec *e, const nce_op *op, nce_gpu_span s, int field, nce_gpu_address in, uint32_t ld_in)
@@ -92,15 +94,53 @@ nce_status nce_gpu_position(nce_exec *e, const nce_op *op, nce_gpu_span s)
     return look_up(e, op, s, NCE_GPU_ROW_POSITION, nce_gpu_at(e, op->in), nce_gpu_ld(e, op->in));
 }
 
-nce_status nce_gpu_kv_store(nce_exec *e, const nce_op *op, nce_gpu_span s)
+/* Keys and values into their pages, behind the rotation of queries and keys if q is not NULL. */
+static nce_status store(nce_exec *e, const nce_op *op, nce_gpu_span s, const nce_op *q)
 {
     const nce_attn_shape *a = op->shape;
-    return NCE_GPU_RUN(e->device, NCE_GPU_K_KV_STORE, a->n_kv_heads, s.n_rows, NCE_GPU_GROUP, NCE_GPU_A(e->rows),
-                       NCE_GPU_A(e->pages), NCE_GPU_I(op->k_offset), NCE_GPU_I(op->v_offset),
+    const nce_op *r = q != NULL ? q : op; /* any operation will do where nothing is rotated */
+    const uint32_t n_rot = q != NULL ? q->n_rot : 0;
+    const size_t q_groups = groups((size_t)r->n_groups * (n_rot / 2));
+    return NCE_GPU_RUN(e->device, NCE_GPU_K_KV_STORE, a->n_kv_heads + q_groups, s.n_rows, NCE_GPU_GROUP,
+                       NCE_GPU_A(e->rows), NCE_GPU_A(e->pages), NCE_GPU_I(op->k_offset), NCE_GPU_I(op->v_offset),
                        NCE_GPU_I(nce_kv_k_bytes(a->type_k, a->n_dk)), NCE_GPU_I(nce_kv_v_bytes(a->type_v, a->n_dv)),
                        NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_A(nce_gpu_at(e, op->in2)),
                        NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in2)), NCE_GPU_I(a->n_dk),
-                       NCE_GPU_I(a->n_dv), NCE_GPU_I(a->type_k), NCE_GPU_I(a->type_v));
+                       NCE_GPU_I(a->n_dv), NCE_GPU_I(a->type_k), NCE_GPU_I(a->type_v), NCE_GPU_I(a->n_kv_heads),
+                       NCE_GPU_I(n_rot), NCE_GPU_A(e->rope[r->rope]), NCE_GPU_I(e->rope_width[r->rope]),
+                       NCE_GPU_I(r->neox), NCE_GPU_A(nce_gpu_at(e, r->in)), NCE_GPU_I(nce_gpu_ld(e, r->in)),
+                       NCE_GPU_I(r->n_groups), NCE_GPU_I(r->width));
+}
+
+nce_status nce_gpu_kv_store(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    return store(e, op, s, NULL);
+}
+
+/* Is q followed by the same rotation of all keys that are stored next? */
+static const nce_op *stored_next(const nce_exec *e, const nce_op *q)
+{
+    const nce_op *k = nce_gpu_next(e, q), *kv = k != NULL ? nce_gpu_next(e, k) : NULL;
+    if (kv == NULL || k->kind != NCE_OP_ROPE || kv->kind != NCE_OP_KV_STORE) return NULL;
+    const bool same = k->rope == q->rope && k->n_rot == q->n_rot && k->neox == q->neox;
+    const bool keys = k->in.slot == kv->in.slot && k->in.column == kv->in.column && k->width == kv->shape->n_dk &&
+                      k->n_groups == kv->shape->n_kv_heads;
+    return same && keys ? kv : NULL;
+}
+
+nce_status nce_gpu_rope(nce_exec *e, const nce_op *op, nce_gpu_span s)
+{
+    const size_t pairs = (size_t)op->n_groups * (op->n_rot / 2);
+    const nce_op *kv = stored_next(e, op);
+    if (pairs == 0) return NCE_OK;
+    if (kv != NULL) {
+        e->n_done = 2;
+        return store(e, kv, s, op);
+    }
+    return NCE_GPU_RUN(e->device, NCE_GPU_K_ROPE, groups(pairs), s.n_rows, NCE_GPU_GROUP,
+                       NCE_GPU_A(nce_gpu_at(e, op->in)), NCE_GPU_I(nce_gpu_ld(e, op->in)), NCE_GPU_I(op->n_groups),
+                       NCE_GPU_I(op->width), NCE_GPU_I(op->n_rot), NCE_GPU_A(e->rope[op->rope]),
+                       NCE_GPU_I(e->rope_width[op->rope]), NCE_GPU_I(op->neox));
 }
 
 /* Splits that a row of this step can have at most; depends on positions only through the step's shape. */

@@ -80,9 +80,11 @@ static nce_status stage(nce_exec *e, const nce_step *s)
 static nce_status run_ops(nce_exec *e, size_t from, size_t to, nce_gpu_span s)
 {
     nce_status status = NCE_OK;
-    for (size_t i = from; i < to && status == NCE_OK; i++) {
+    e->packed = NULL;
+    for (size_t i = from; i < to && status == NCE_OK; i += 1 + e->n_done) {
         const nce_op *op = &e->program->ops[i];
         if (cancelled(e->step)) return NCE_ERR_CANCELLED;
+        e->n_done = 0;
         status = op_functions[op->kind](e, op, s);
     }
     return status;

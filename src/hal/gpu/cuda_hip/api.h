@@ -85,12 +85,6 @@ enum {
     NCE_CU_NOT_FOUND = 500,
 };
 
-struct nce_gpu_kernel {
-    nce_gpu_kernel *next;
-    void *function;
-    char name[64];
-};
-
 struct nce_gpu_graph {
     void *exec;
 };
@@ -104,7 +98,6 @@ typedef struct nce_cu {
     void *context; /* the device's primary one, shared with whatever else in this process uses the device */
     void *stream;
     void *module; /* loaded when the first kernel is asked for */
-    nce_gpu_kernel *kernels;
     char loss[160]; /* the message of the call that lost the device */
 } nce_cu;
 
@@ -124,21 +117,7 @@ nce_status nce_cu_enter(nce_cu *c);
 nce_status nce_cu_leave(nce_cu *c, nce_status status);
 
 /* The functions of nce_gpu_ops, by file. */
-nce_status nce_cu_alloc(nce_gpu *g, size_t bytes, nce_gpu_address *out);
-void nce_cu_free(nce_gpu *g, nce_gpu_address address);
-nce_status nce_cu_host_alloc(nce_gpu *g, size_t bytes, void **out);
-void nce_cu_host_free(nce_gpu *g, void *p);
-nce_status nce_cu_upload(nce_gpu *g, nce_gpu_address to, const void *host, size_t bytes);
-nce_status nce_cu_download(nce_gpu *g, void *host, nce_gpu_address from, size_t bytes);
-nce_status nce_cu_copy(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, size_t bytes);
-nce_status nce_cu_zero(nce_gpu *g, nce_gpu_address to, size_t bytes);
-nce_status nce_cu_sync(nce_gpu *g);
-nce_status nce_cu_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out);
-nce_status nce_cu_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group, const nce_gpu_arg *args,
-                         uint32_t n_args);
-nce_status nce_cu_capture_begin(nce_gpu *g);
-nce_status nce_cu_capture_end(nce_gpu *g, nce_gpu_graph **out);
-nce_status nce_cu_replay(nce_gpu *g, nce_gpu_graph *graph);
-void nce_cu_graph_destroy(nce_gpu *g, nce_gpu_graph *graph);
+NCE_GPU_FUNCTIONS(nce_cu);
+NCE_GPU_GRAPH_FUNCTIONS(nce_cu);
 
 #endif

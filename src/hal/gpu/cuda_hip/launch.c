@@ -64,39 +64,23 @@ static nce_status load_module(nce_cu *c)
     return path != NULL ? load_file(c, path) : load_embedded(c);
 }
 
-static nce_status find_kernel(nce_cu *c, const char *name, nce_gpu_kernel **out)
+static nce_status find_kernel(nce_cu *c, const char *name, void **out)
 {
-    nce_gpu_kernel *k = nce_alloc_zero(c->base.ctx, sizeof *k);
-    if (k == NULL) return nce_fail_nomem(c->base.ctx, sizeof *k);
-    const int code = c->api.module_function(&k->function, c->module, name);
-    if (code != 0) {
-        nce_free(c->base.ctx, k);
-        if (code != NCE_CU_NOT_FOUND) return nce_cu_check(c, NCE_CU_module_function, code);
+    const int code = c->api.module_function(out, c->module, name);
+    if (code == NCE_CU_NOT_FOUND)
         return nce_fail(c->base.ctx, NCE_ERR_NOTFOUND, "%s: %s: no kernel '%s'", c->vendor->name,
                         c->vendor->calls[NCE_CU_module_function], name);
-    }
-    snprintf(k->name, sizeof k->name, "%s", name);
-    k->next = c->kernels;
-    c->kernels = *out = k;
-    return NCE_OK;
+    return nce_cu_check(c, NCE_CU_module_function, code);
 }
 
-nce_status nce_cu_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out)
+nce_status nce_cu_kernel(nce_gpu *g, const char *name, void **out)
 {
     nce_cu *c = (nce_cu *)g;
-    *out = NULL;
-    for (nce_gpu_kernel *k = c->kernels; k != NULL; k = k->next)
-        if (strcmp(k->name, name) == 0) {
-            *out = k;
-            return NCE_OK;
-        }
     nce_status status = nce_cu_enter(c);
     if (status != NCE_OK) return status;
     status = load_module(c);
     if (status == NCE_OK) status = find_kernel(c, name, out);
-    status = nce_cu_leave(c, status);
-    if (status != NCE_OK) *out = NULL;
-    return status;
+    return nce_cu_leave(c, status);
 }
 
 nce_status nce_cu_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group, const nce_gpu_arg *args,
@@ -109,7 +93,7 @@ nce_status nce_cu_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3]
         memcpy(&params[i], &args[i].value, sizeof params[i]); /* the driver takes them without const, and only reads */
     const nce_status status = nce_cu_enter(c);
     if (status != NCE_OK) return status;
-    const int code = c->api.launch(k->function, groups[0], groups[1], groups[2], group, 1, 1, 0, c->stream, params, NULL);
+    const int code = c->api.launch(k->handle, groups[0], groups[1], groups[2], group, 1, 1, 0, c->stream, params, NULL);
     return nce_cu_leave(c, nce_cu_check(c, NCE_CU_launch, code));
 }
 

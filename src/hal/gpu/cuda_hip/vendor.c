@@ -38,10 +38,7 @@ static void close_device(nce_gpu *g)
 {
     nce_cu *c = (nce_cu *)g;
     nce_context *ctx = g->ctx;
-    for (nce_gpu_kernel *k = c->kernels, *next; k != NULL; k = next) {
-        next = k->next;
-        nce_free(ctx, k);
-    }
+    nce_gpu_kernels_free(g);
     if (c->context != NULL) {
         void *before;
         const bool pushed = c->api.push(c->context) == 0;
@@ -55,24 +52,7 @@ static void close_device(nce_gpu *g)
     nce_free(ctx, c);
 }
 
-static const nce_gpu_ops ops = {
-    .close = close_device,
-    .alloc = nce_cu_alloc,
-    .free = nce_cu_free,
-    .host_alloc = nce_cu_host_alloc,
-    .host_free = nce_cu_host_free,
-    .upload = nce_cu_upload,
-    .download = nce_cu_download,
-    .copy = nce_cu_copy,
-    .zero = nce_cu_zero,
-    .sync = nce_cu_sync,
-    .kernel = nce_cu_kernel,
-    .launch = nce_cu_launch,
-    .capture_begin = nce_cu_capture_begin,
-    .capture_end = nce_cu_capture_end,
-    .replay = nce_cu_replay,
-    .graph_destroy = nce_cu_graph_destroy,
-};
+static const nce_gpu_ops ops = {.close = close_device, NCE_GPU_TABLE(nce_cu), NCE_GPU_GRAPH_TABLE(nce_cu)};
 
 static nce_status attribute(nce_cu *c, int number, int *value)
 {

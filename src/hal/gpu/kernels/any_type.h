@@ -2,13 +2,13 @@
 #ifndef NCE_SRC_GPU_ANY_TYPE_H
 #define NCE_SRC_GPU_ANY_TYPE_H
 
-#define NCE_UNIT_CASE(name, id, block, bytes, act, second)                                                             \
+#define NCE_UNIT_CASE(name, id, block, bytes, act, second, sub)                                                        \
     case id:                                                                                                           \
         return nce_##name##_unit(b, j);
-#define NCE_D_CASE(name, id, block, bytes, act, second)                                                                \
+#define NCE_D_CASE(name, id, block, bytes, act, second, sub)                                                           \
     case id:                                                                                                           \
         return nce_##name##_d(b, j);
-#define NCE_SECOND_CASE(name, id, block, bytes, act, second)                                                           \
+#define NCE_SECOND_CASE(name, id, block, bytes, act, second, sub)                                                      \
     case id:                                                                                                           \
         return nce_##name##_dmin(b, j);
 

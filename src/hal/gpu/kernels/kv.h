@@ -1,4 +1,5 @@
-/* Keys and values into their pages (layout: src/kernels/attention_page.h).  A group stores one KV head of one row. */
+/* Keys and values into their pages (layout: src/kernels/attention_page.h).  A group stores one KV head of one row; before that,
+ * if n_rot is not 0, it rotates the keys where they are, and groups beyond the KV heads rotate the queries, a pair an item. */
 #ifndef NCE_SRC_GPU_KV_H
 #define NCE_SRC_GPU_KV_H
 
@@ -69,18 +70,11 @@ NCE_DEV void nce_store_v_block(int type, NCE_G nce_u8 *page, int slot, int b, NC
     ((NCE_G nce_u16 *)(page + row_bytes * NCE_GPU_PAGE))[slot * (padded / 32) + b] = d;
 }
 
-NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at,
-                                 nce_u32 k_bytes, nce_u32 v_bytes, NCE_G const float *k, NCE_G const float *v, int ld_k,
-                                 int ld_v, int n_dk, int n_dv, int type_k, int type_v)
+/* A head's key and value of one position, by all items of the group. */
+NCE_DEV void nce_store_kv(int t, NCE_G nce_u8 *to_k, NCE_G nce_u8 *to_v, int slot, NCE_G const float *k,
+                          NCE_G const float *v, int n_dk, int n_dv, int type_k, int type_v)
 {
-    const int t = nce_tid, head = nce_group_x, row = nce_group_y,
-              position = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
-    const int slot = position % NCE_GPU_PAGE, pad_k = nce_padded(n_dk), pad_v = nce_padded(n_dv);
-    NCE_G nce_u8 *page =
-        (NCE_G nce_u8 *)pages[rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_PAGES] + position / NCE_GPU_PAGE];
-    NCE_G nce_u8 *to_k = page + k_at + (nce_u64)head * k_bytes, *to_v = page + v_at + (nce_u64)head * v_bytes;
-    k += (nce_u64)row * ld_k + head * n_dk;
-    v += (nce_u64)row * ld_v + head * n_dv;
+    const int pad_k = nce_padded(n_dk), pad_v = nce_padded(n_dv);
     if (type_k == 2 || type_k == 8) {
         if (t < pad_k / 32) nce_store_k_block(type_k, to_k, slot, t, k, n_dk);
     } else {
@@ -93,6 +87,32 @@ NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pag
         for (int i = t; i < pad_v; i += nce_size)
             nce_store_float(type_v, to_v, slot * pad_v + i, i < n_dv ? v[i] : 0.0f);
     }
+}
+
+NCE_KERNEL void nce_gpu_kv_store(NCE_G const int *rows, NCE_G const nce_u64 *pages, nce_u32 k_at, nce_u32 v_at,
+                                 nce_u32 k_bytes, nce_u32 v_bytes, NCE_G float *k, NCE_G const float *v, int ld_k,
+                                 int ld_v, int n_dk, int n_dv, int type_k, int type_v, int n_kv_heads, int n_rot,
+                                 NCE_G const float *table, int ld_table, int neox, NCE_G float *q, int ld_q,
+                                 int n_heads, int head_size)
+{
+    const int t = nce_tid, head = nce_group_x, row = nce_group_y, pairs = n_rot / 2,
+              position = rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_POSITION];
+    const int slot = position % NCE_GPU_PAGE;
+    NCE_G nce_u8 *page =
+        (NCE_G nce_u8 *)pages[rows[NCE_GPU_ROW_INTS * row + NCE_GPU_ROW_PAGES] + position / NCE_GPU_PAGE];
+    NCE_G nce_u8 *to_k = page + k_at + (nce_u64)head * k_bytes, *to_v = page + v_at + (nce_u64)head * v_bytes;
+    k += (nce_u64)row * ld_k + head * n_dk;
+    v += (nce_u64)row * ld_v + head * n_dv;
+    table += (nce_u64)row * ld_table;
+    for (int i = t; i < pairs && head < n_kv_heads; i += nce_size)
+        nce_rotate(k, i, pairs, neox, table);
+    if (head >= n_kv_heads) {
+        const int i = (head - n_kv_heads) * nce_size + t;
+        if (i < n_heads * pairs)
+            nce_rotate(q + (nce_u64)row * ld_q + i / pairs * head_size, i % pairs, pairs, neox, table);
+    }
+    nce_sync();
+    if (head < n_kv_heads) nce_store_kv(t, to_k, to_v, slot, k, v, n_dk, n_dv, type_k, type_v);
 }
 
 #endif

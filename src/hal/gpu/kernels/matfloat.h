@@ -9,7 +9,9 @@ NCE_DEV void nce_matfloat(const int type, NCE_PRODUCT_ARGS(float), NCE_L float *
     const int per = ids != 0 ? 1 : NCE_GPU_FLOAT_COLS, col0 = nce_group_y * per;
     const int expert = ids != 0 ? ids[col0] : 0;
     float acc[NCE_GPU_FLOAT_COLS];
-    w += (nce_u64)expert * expert_bytes + (nce_u64)(row < n_rows ? row : n_rows - 1) * row_bytes;
+    w += (nce_u64)(expert + nce_group_z) * expert_bytes + (nce_u64)(row < n_rows ? row : n_rows - 1) * row_bytes;
+    x += (nce_u64)nce_group_z * x_step;
+    y += (nce_u64)nce_group_z * y_step;
     for (int c = 0; c < NCE_GPU_FLOAT_COLS; c++)
         acc[c] = 0.0f;
     for (int i = lane; i < k; i += 16) {
@@ -31,8 +33,7 @@ NCE_DEV void nce_matfloat(const int type, NCE_PRODUCT_ARGS(float), NCE_L float *
     NCE_KERNEL void nce_gpu_mf_##name(NCE_PRODUCT_ARGS(float))                                                         \
     {                                                                                                                  \
         NCE_SHARED(float, lanes, 16 * NCE_GPU_FLOAT_ROWS);                                                             \
-        nce_matfloat(id, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias, add, ids, expert_bytes,   \
-                     x_div, lanes);                                                                                    \
+        nce_matfloat(id, NCE_PRODUCT_NAMES, lanes);                                                                    \
     }
 NCE_MATFLOAT(f32, NCE_GPU_TYPE_F32)
 NCE_MATFLOAT(f16, NCE_GPU_TYPE_F16)

@@ -8,7 +8,7 @@
 
 #define NCE_MM_LD 65 /* words of a row in shared memory: 64 and one, so that neighbouring rows lie in different banks */
 
-NCE_KERNEL void nce_gpu_mm(NCE_PRODUCT_ARGS(nce_i8), int type, int block, int bytes, int act, int second)
+NCE_KERNEL void nce_gpu_mm(NCE_PRODUCT_ARGS(nce_i8), NCE_TILED_ARGS, int act, int second)
 {
     NCE_SHARED(int, wc, NCE_GPU_MM_ROWS *NCE_MM_LD);
     NCE_SHARED(int, xc, NCE_GPU_MM_COLS *NCE_MM_LD);
@@ -18,9 +18,14 @@ NCE_KERNEL void nce_gpu_mm(NCE_PRODUCT_ARGS(nce_i8), int type, int block, int by
     NCE_SHARED(float, w2, NCE_GPU_MM_ROWS * 8);
     NCE_SHARED(float, xd, NCE_GPU_MM_COLS * 8);
     NCE_SHARED(int, xs, NCE_GPU_MM_COLS * 16);
-    const int t = nce_tid, row0 = nce_group_x * NCE_GPU_MM_ROWS, col0 = nce_group_y * NCE_GPU_MM_COLS;
-    const int tr = t % 16, tc = t / 16, n_units = k / 32, per = block / 32;
+    const int t = nce_tid, row0 = nce_group_x * NCE_GPU_MM_ROWS, tr = t % 16, tc = t / 16, per = block / 32;
+    const nce_tile tile = nce_tile_of(NCE_GPU_MM_COLS, n_cols, tiles);
+    const int n_units = tile.n > 0 ? k / 32 : 0;
     float acc[4][4], sum[4][4];
+    w += (nce_u64)(tile.expert + nce_group_z) * expert_bytes;
+    x += (nce_u64)nce_group_z * x_step;
+    da += (nce_u64)nce_group_z * x_step / act;
+    y += (nce_u64)nce_group_z * y_step;
     for (int i = 0; i < 16; i++)
         acc[i / 4][i % 4] = sum[i / 4][i % 4] = 0.0f;
     for (int u0 = 0; u0 < n_units; u0 += 8) {
@@ -41,16 +46,17 @@ NCE_KERNEL void nce_gpu_mm(NCE_PRODUCT_ARGS(nce_i8), int type, int block, int by
             if (second != 0) w2[i] = nce_any_second(type, b, unit % per);
         }
         for (int i = t; i < NCE_GPU_MM_COLS * 16; i += NCE_GPU_GROUP) {
-            const int c = i / 16, side = i % 16, unit = u0 + side / 2, col = col0 + c < n_cols ? col0 + c : n_cols - 1;
+            const int c = i / 16, side = i % 16, unit = u0 + side / 2;
+            const int from = nce_column(&tile, order, c) / x_div;
             if (unit >= n_units) continue;
-            NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)col * ld_x) + (nce_u64)unit * 8 + side % 2 * 4;
+            NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)from * ld_x) + (nce_u64)unit * 8 + side % 2 * 4;
             int s = 0;
             for (int j = 0; j < 4; j++) {
                 xc[c * NCE_MM_LD + side * 4 + j] = q[j];
                 s += nce_sum4(q[j]);
             }
             xs[i] = s;
-            if (side % 2 == 0) xd[c * 8 + side / 2] = da[(nce_u64)col * (k / act) + unit / (act / 32)];
+            if (side % 2 == 0) xd[c * 8 + side / 2] = da[(nce_u64)from * (k / act) + unit / (act / 32)];
         }
         nce_sync();
         int isum[4][4], msum[4][4];
@@ -88,8 +94,10 @@ NCE_KERNEL void nce_gpu_mm(NCE_PRODUCT_ARGS(nce_i8), int type, int block, int by
         }
     }
     for (int i = 0; i < 16; i++) {
-        const int r = row0 + tr + 16 * (i / 4), c = col0 + tc + 8 * (i % 4);
-        if (r < n_rows && c < n_cols) nce_finish(y + (nce_u64)c * ld_y + r, sum[i / 4][i % 4], scale, bias, r, add);
+        const int r = row0 + tr + 16 * (i / 4), c = tc + 8 * (i % 4);
+        if (r < n_rows && c < tile.n)
+            nce_finish(y + (nce_u64)nce_column(&tile, order, c) * ld_y + r, sum[i / 4][i % 4], scale,
+                       bias != 0 ? bias + (nce_u64)tile.expert * n_rows : bias, r, add);
     }
 }
 

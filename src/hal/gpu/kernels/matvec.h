@@ -3,7 +3,8 @@
  * A group takes NCE_GPU_MV_ROWS rows and one column.  Its items take a unit of 32 weights each, 4,096 of a row at a time, and
  * leave exact integer sums in shared memory, in any order; then one item for each segment of 1,024 and row makes the float
  * steps, pieces ascending, and one item a row adds the segments.  So the order of float operations is the contract's, and
- * the parallel part is integer. */
+ * the parallel part is integer.  Up to three matrices of one type on one input are one launch, their groups of rows one after the
+ * other: queries, keys and values; gate and up. */
 #ifndef NCE_SRC_GPU_MATVEC_H
 #define NCE_SRC_GPU_MATVEC_H
 
@@ -53,17 +54,18 @@ NCE_DEV float nce_segment(const int type, const int block, const int bytes, cons
     return acc;
 }
 
-NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const int act, const int second,
+NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const int act, const int second, int group,
                         NCE_PRODUCT_ARGS(nce_i8), NCE_L int *sa, NCE_L int *sb, NCE_L float *ca, NCE_L float *cb,
                         NCE_L float *segment)
 {
-    const int t = nce_tid, column = nce_group_y, row0 = nce_group_x * NCE_GPU_MV_ROWS, n_units = k / 32,
+    const int t = nce_tid, column = nce_group_y, row0 = group * NCE_GPU_MV_ROWS, n_units = k / 32,
               per = block / 32;
     const int expert = ids != 0 ? ids[column] : 0;
-    NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)(column / x_div) * ld_x);
+    NCE_G const int *q = (NCE_G const int *)(x + (nce_u64)(column / x_div) * ld_x + (nce_u64)nce_group_z * x_step);
     float sum = 0.0f;
-    w += (nce_u64)expert * expert_bytes;
-    da += (nce_u64)(column / x_div) * (k / act);
+    w += (nce_u64)(expert + nce_group_z) * expert_bytes;
+    da += (nce_u64)(column / x_div) * (k / act) + (nce_u64)nce_group_z * x_step / act;
+    y += (nce_u64)nce_group_z * y_step;
     for (int u0 = 0; u0 < n_units; u0 += NCE_GPU_GROUP) {
         const int unit = u0 + t;
         if (unit < n_units) {
@@ -97,16 +99,28 @@ NCE_DEV void nce_matvec(const int type, const int block, const int bytes, const 
                    bias != 0 ? bias + (nce_u64)expert * n_rows : bias, row0 + t, add);
 }
 
-#define NCE_MATVEC(name, id, block, bytes, act, second)                                                                \
-    NCE_KERNEL void nce_gpu_mv_##name(NCE_PRODUCT_ARGS(nce_i8))                                                        \
+/* What another matrix has of its own. */
+#define NCE_MATRIX_ARGS(i)                                                                                             \
+    NCE_G const nce_u8 *w##i, int n_rows##i, NCE_G float *y##i, int ld_y##i, float scale##i,                           \
+        NCE_G const float *bias##i, int add##i
+#define NCE_TAKE_MATRIX(i)                                                                                             \
+    w = w##i, n_rows = n_rows##i, y = y##i, ld_y = ld_y##i, scale = scale##i, bias = bias##i, add = add##i
+#define NCE_MATVEC(name, id, block, bytes, act, second, sub)                                                           \
+    NCE_KERNEL void nce_gpu_mv_##name(NCE_PRODUCT_ARGS(nce_i8), NCE_MATRIX_ARGS(1), NCE_MATRIX_ARGS(2))                \
     {                                                                                                                  \
         NCE_SHARED(int, sa, NCE_GPU_MV_ROWS *NCE_GPU_GROUP);                                                           \
         NCE_SHARED(int, sb, second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                        \
         NCE_SHARED(float, ca, act == 256 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                                       \
         NCE_SHARED(float, cb, act == 256 || second == 0 ? 1 : NCE_GPU_MV_ROWS * NCE_GPU_GROUP);                        \
         NCE_SHARED(float, segment, 4 * NCE_GPU_MV_ROWS);                                                               \
-        nce_matvec(id, block, bytes, act, second, w, row_bytes, n_rows, k, x, da, ld_x, y, ld_y, n_cols, scale, bias,  \
-                   add, ids, expert_bytes, x_div, sa, sb, ca, cb, segment);                                            \
+        const int g0 = (n_rows + NCE_GPU_MV_ROWS - 1) / NCE_GPU_MV_ROWS;                                               \
+        const int g1 = g0 + (n_rows1 + NCE_GPU_MV_ROWS - 1) / NCE_GPU_MV_ROWS;                                         \
+        int group = nce_group_x;                                                                                       \
+        if (group >= g1)                                                                                               \
+            NCE_TAKE_MATRIX(2), group -= g1;                                                                           \
+        else if (group >= g0)                                                                                          \
+            NCE_TAKE_MATRIX(1), group -= g0;                                                                           \
+        nce_matvec(id, block, bytes, act, second, group, NCE_PRODUCT_NAMES, sa, sb, ca, cb, segment);                         \
     }
 NCE_GPU_TYPES(NCE_MATVEC)
 

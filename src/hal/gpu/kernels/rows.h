@@ -48,12 +48,16 @@ NCE_KERNEL void nce_gpu_copy(NCE_G float *out, int ld_out, int out_stride, NCE_G
 }
 
 /* One part of one row.  The sixteen lanes of the sums are sixteen items, which read the row from shared memory, where all
- * items bring it a chunk at a time. */
+ * items bring it a chunk at a time.  block: if it is not 0, there is one part, and the result goes to codes and da too, as
+ * nce_gpu_pack would bring it there. */
 NCE_KERNEL void nce_gpu_norm(NCE_G float *out, int ld_out, NCE_G const float *in, int ld_in, NCE_G const float *w,
-                             NCE_G const float *bias, int width, int group_weights, int layer, float eps)
+                             NCE_G const float *bias, int width, int group_weights, int layer, float eps, int block,
+                             NCE_G nce_i8 *codes, NCE_G float *da)
 {
     NCE_SHARED(float, chunk, NCE_GPU_NORM_CHUNK);
     NCE_SHARED(float, lanes, 16);
+    NCE_SHARED(nce_u32, magnitude, NCE_GPU_GROUP);
+    NCE_SHARED(float, inverse, NCE_GPU_NORM_CHUNK / 32);
     const int t = nce_tid, part = nce_group_x;
     const int at = group_weights ? part * width : 0;
     float mean = 0.0f;
@@ -80,12 +84,31 @@ NCE_KERNEL void nce_gpu_norm(NCE_G float *out, int ld_out, NCE_G const float *in
         if (pass == 0) mean = nce_div(lanes[0], (float)width);
     }
     const float r = nce_div(1.0f, nce_sqrt(nce_div(lanes[0], (float)width) + eps));
-    for (int i = t; i < width; i += nce_size) {
-        const float z = (layer ? in[i] - mean : in[i]) * r;
-        float y = w != 0 ? z * w[at + i] : z;
-        if (layer && bias != 0) y = nce_fma(z, w != 0 ? w[at + i] : 1.0f, bias[at + i]);
-        out[i] = y;
+    for (int from = 0; from < width; from += NCE_GPU_NORM_CHUNK) {
+        const int n = width - from < NCE_GPU_NORM_CHUNK ? width - from : NCE_GPU_NORM_CHUNK;
+        nce_sync();
+        for (int j = t; j < n; j += nce_size) {
+            const int i = from + j;
+            const float z = (layer ? in[i] - mean : in[i]) * r;
+            float y = w != 0 ? z * w[at + i] : z;
+            if (layer && bias != 0) y = nce_fma(z, w != 0 ? w[at + i] : 1.0f, bias[at + i]);
+            out[i] = y;
+            chunk[j] = y;
+        }
+        nce_sync();
+        const nce_u64 first = (nce_u64)nce_group_y * width + from;
+        nce_pack_shared(chunk, n, block, magnitude, inverse, codes + first, da + first / (block != 0 ? block : 1));
     }
+}
+
+/* Turn a pair of a head; table: cosines, then sines, of the row. */
+NCE_DEV void nce_rotate(NCE_G float *head, int pair, int pairs, int neox, NCE_G const float *table)
+{
+    NCE_G float *p = head + (neox ? pair : 2 * pair);
+    const int gap = neox ? pairs : 1;
+    const float c = table[pair], s = table[pairs + pair], a = p[0], b = p[gap];
+    p[0] = nce_fma(a, c, -(b * s));
+    p[gap] = nce_fma(a, s, b * c);
 }
 
 /* In place: item i of a row turns pair i % (n_rot / 2) of head i / (n_rot / 2).  table: cosines, then sines, of every row. */
@@ -94,12 +117,7 @@ NCE_KERNEL void nce_gpu_rope(NCE_G float *x, int ld_x, int n_heads, int head_siz
 {
     const int pairs = n_rot / 2, i = nce_group_x * nce_size + nce_tid, row = nce_group_y;
     if (i >= n_heads * pairs) return;
-    const int pair = i % pairs, gap = neox ? pairs : 1;
-    NCE_G float *p = x + (nce_u64)row * ld_x + i / pairs * head_size + (neox ? pair : 2 * pair);
-    const float c = table[(nce_u64)row * ld_table + pair], s = table[(nce_u64)row * ld_table + pairs + pair];
-    const float a = p[0], b = p[gap];
-    p[0] = nce_fma(a, c, -(b * s));
-    p[gap] = nce_fma(a, s, b * c);
+    nce_rotate(x + (nce_u64)row * ld_x + i / pairs * head_size, i % pairs, pairs, neox, table + (nce_u64)row * ld_table);
 }
 
 /* Rows of a table, by token or by position (field of a row of the step): out = [in +] value [* scale]. */

@@ -7,6 +7,9 @@
 #define NCE_GPU_MV_ROWS 4  /* rows of a group of a product with one column */
 #define NCE_GPU_MM_ROWS 64 /* tile of a product with many columns */
 #define NCE_GPU_MM_COLS 32
+#define NCE_GPU_MT_ROWS 64 /* the same by tensor cores, by a group of NCE_GPU_MT_GROUP */
+#define NCE_GPU_MT_COLS 128
+#define NCE_GPU_MT_GROUP 256
 #define NCE_GPU_FLOAT_ROWS 8 /* rows of a group of a float product: 16 lanes each */
 #define NCE_GPU_FLOAT_COLS 4
 #define NCE_GPU_SPLIT 256 /* positions of an attention split: the contract's */
@@ -25,6 +28,7 @@
 #define NCE_GPU_ROWS_SCALE_BY 4
 #define NCE_GPU_ROWS_SOFTCAP 5
 #define NCE_GPU_ROWS_SELECT 6
+#define NCE_GPU_ROWS_NONE 7 /* of nce_gpu_pack: as it is */
 
 /* One row of a step, as four int32: the token, its position, where the page list of its sequence begins in the table of
  * pages; and, for row i of the head, which row it is. */

@@ -2,74 +2,19 @@
 #ifndef NCE_SRC_GPU_TYPES_FLAT_H
 #define NCE_SRC_GPU_TYPES_FLAT_H
 
-#define NCE_NO_SECOND(type)                                                                                            \
-    NCE_DEV float type##_dmin(NCE_G const nce_u8 *b, int j)                                                            \
-    {                                                                                                                  \
-        return 0.0f;                                                                                                   \
-    }
-#define NCE_HALF_AT(type, suffix, at, factor)                                                                          \
-    NCE_DEV float type##_##suffix(NCE_G const nce_u8 *b, int j)                                                        \
-    {                                                                                                                  \
-        return nce_ld_half(b + (at)) * (factor);                                                                       \
-    }
-
-NCE_DEV nce_unit nce_q4_0_unit(NCE_G const nce_u8 *b, int j)
-{
-    nce_unit u;
-    nce_unit_flat(&u, 1);
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32_even(b + 2 + 4 * i);
-        u.code[i] = nce_sub4(w & 0x0f0f0f0fu, 8);
-        u.code[i + 4] = nce_sub4(w >> 4 & 0x0f0f0f0fu, 8);
-    }
-    return u;
-}
+NCE_NIBBLE_UNIT(nce_q4_0, nce_ld32_even, 2, 0, nce_unit_less(&u, 8))
 NCE_HALF_AT(nce_q4_0, d, 0, 1.0f)
 NCE_NO_SECOND(nce_q4_0)
 
-NCE_DEV nce_unit nce_q4_1_unit(NCE_G const nce_u8 *b, int j)
-{
-    nce_unit u;
-    nce_unit_flat(&u, 1);
-    u.min[0] = u.min[1] = 1;
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32(b + 4 + 4 * i);
-        u.code[i] = (int)(w & 0x0f0f0f0fu);
-        u.code[i + 4] = (int)(w >> 4 & 0x0f0f0f0fu);
-    }
-    return u;
-}
+NCE_NIBBLE_UNIT(nce_q4_1, nce_ld32, 4, 1, (void)0)
 NCE_HALF_AT(nce_q4_1, d, 0, 1.0f)
 NCE_HALF_AT(nce_q4_1, dmin, 2, -1.0f)
 
-NCE_DEV nce_unit nce_q5_0_unit(NCE_G const nce_u8 *b, int j)
-{
-    nce_unit u;
-    const nce_u32 fifth = nce_ld32_even(b + 2);
-    nce_unit_flat(&u, 1);
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32_even(b + 6 + 4 * i);
-        u.code[i] = nce_sub4((w & 0x0f0f0f0fu) | nce_spread4(fifth >> (4 * i)) << 4, 16);
-        u.code[i + 4] = nce_sub4((w >> 4 & 0x0f0f0f0fu) | nce_spread4(fifth >> (4 * i + 16)) << 4, 16);
-    }
-    return u;
-}
+NCE_NIBBLE_UNIT(nce_q5_0, nce_ld32_even, 6, 0, (nce_unit_fifth(&u, nce_ld32_even(b + 2)), nce_unit_less(&u, 16)))
 NCE_HALF_AT(nce_q5_0, d, 0, 1.0f)
 NCE_NO_SECOND(nce_q5_0)
 
-NCE_DEV nce_unit nce_q5_1_unit(NCE_G const nce_u8 *b, int j)
-{
-    nce_unit u;
-    const nce_u32 fifth = nce_ld32(b + 4);
-    nce_unit_flat(&u, 1);
-    u.min[0] = u.min[1] = 1;
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32(b + 8 + 4 * i);
-        u.code[i] = (int)((w & 0x0f0f0f0fu) | nce_spread4(fifth >> (4 * i)) << 4);
-        u.code[i + 4] = (int)((w >> 4 & 0x0f0f0f0fu) | nce_spread4(fifth >> (4 * i + 16)) << 4);
-    }
-    return u;
-}
+NCE_NIBBLE_UNIT(nce_q5_1, nce_ld32, 8, 1, nce_unit_fifth(&u, nce_ld32(b + 4)))
 NCE_HALF_AT(nce_q5_1, d, 0, 1.0f)
 NCE_HALF_AT(nce_q5_1, dmin, 2, -1.0f)
 
@@ -85,23 +30,7 @@ NCE_HALF_AT(nce_q8_0, d, 0, 1.0f)
 NCE_NO_SECOND(nce_q8_0)
 
 /* ---- four-bit floats, doubled; the scale is halved ---- */
-NCE_DEV int nce_book4(NCE_BOOK const nce_i8 *book, nce_u32 nibbles)
-{
-    return (int)((nce_u32)(nce_u8)book[nibbles & 15u] | (nce_u32)(nce_u8)book[nibbles >> 8 & 15u] << 8 |
-                 (nce_u32)(nce_u8)book[nibbles >> 16 & 15u] << 16 | (nce_u32)(nce_u8)book[nibbles >> 24 & 15u] << 24);
-}
-
-NCE_DEV nce_unit nce_mxfp4_unit(NCE_G const nce_u8 *b, int j)
-{
-    nce_unit u;
-    nce_unit_flat(&u, 1);
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32_any(b + 1 + 4 * i);
-        u.code[i] = nce_book4(nce_book_fp4, w);
-        u.code[i + 4] = nce_book4(nce_book_fp4, w >> 4);
-    }
-    return u;
-}
+NCE_NIBBLE_UNIT(nce_mxfp4, nce_ld32_any, 1, 0, nce_unit_book(&u, nce_book_fp4))
 NCE_DEV float nce_mxfp4_d(NCE_G const nce_u8 *b, int j)
 {
     const nce_u32 e = b[0];
@@ -109,16 +38,17 @@ NCE_DEV float nce_mxfp4_d(NCE_G const nce_u8 *b, int j)
 }
 NCE_NO_SECOND(nce_mxfp4)
 
+/* Two blocks of sixteen, each eight bytes of nibbles. */
 NCE_DEV nce_unit nce_nvfp4_unit(NCE_G const nce_u8 *b, int j)
 {
     nce_unit u;
     nce_unit_flat(&u, 1);
-    for (int side = 0; side < 2; side++)
-        for (int i = 0; i < 2; i++) {
-            const nce_u32 w = nce_ld32(b + 4 + 16 * j + 8 * side + 4 * i);
-            u.code[4 * side + i] = nce_book4(nce_book_fp4, w);
-            u.code[4 * side + i + 2] = nce_book4(nce_book_fp4, w >> 4);
-        }
+    for (int i = 0; i < 4; i++) {
+        const nce_u32 w = nce_ld32(b + 4 + 16 * j + 4 * i);
+        u.code[i / 2 * 4 + i % 2] = (int)(w & 0x0f0f0f0fu);
+        u.code[i / 2 * 4 + i % 2 + 2] = (int)(w >> 4 & 0x0f0f0f0fu);
+    }
+    nce_unit_book(&u, nce_book_fp4);
     return u;
 }
 NCE_DEV float nce_ue4m3_half(nce_u32 x)

@@ -19,6 +19,14 @@ NCE_DEV void nce_iq_word8(NCE_P nce_unit *u, int k, NCE_BOOK const nce_u32 *book
     u->code[2 * k + 1] = nce_signed4(book[2 * word + 1], signs >> 4);
 }
 
+/* Scales of the halves: the nibbles of a byte, doubled and one. */
+NCE_DEV void nce_iq_scales(NCE_P nce_unit *u, int byte)
+{
+    nce_unit_flat(u, 0);
+    u->scale[0] = 2 * (byte & 15) + 1;
+    u->scale[1] = 2 * (byte >> 4) + 1;
+}
+
 NCE_DEV nce_unit nce_iq2_xxs_unit(NCE_G const nce_u8 *b, int j)
 {
     nce_unit u;
@@ -35,9 +43,7 @@ NCE_NO_SECOND(nce_iq2_xxs)
 NCE_DEV nce_unit nce_iq2_xs_unit(NCE_G const nce_u8 *b, int j)
 {
     nce_unit u;
-    nce_unit_flat(&u, 0);
-    for (int s = 0; s < 2; s++)
-        u.scale[s] = 2 * (b[66 + j] >> (4 * s) & 15) + 1;
+    nce_iq_scales(&u, b[66 + j]);
     for (int k = 0; k < 4; k++) {
         const nce_u32 q = nce_ld16(b + 2 + 8 * j + 2 * k);
         nce_iq_word8(&u, k, nce_book_iq2_xs, q & 511u, nce_iq_signs(q >> 9));
@@ -50,9 +56,7 @@ NCE_NO_SECOND(nce_iq2_xs)
 NCE_DEV nce_unit nce_iq2_s_unit(NCE_G const nce_u8 *b, int j)
 {
     nce_unit u;
-    nce_unit_flat(&u, 0);
-    for (int s = 0; s < 2; s++)
-        u.scale[s] = 2 * (b[74 + j] >> (4 * s) & 15) + 1;
+    nce_iq_scales(&u, b[74 + j]);
     for (int k = 0; k < 4; k++) {
         const nce_u32 word = (nce_u32)b[2 + 4 * j + k] | ((nce_u32)b[66 + j] >> (2 * k) & 3u) << 8;
         nce_iq_word8(&u, k, nce_book_iq2_s, word, b[34 + 4 * j + k]);
@@ -88,10 +92,14 @@ NCE_DEV nce_unit nce_iq3_s_unit(NCE_G const nce_u8 *b, int j)
 NCE_HALF_AT(nce_iq3_s, d, 0, 1.0f)
 NCE_NO_SECOND(nce_iq3_s)
 
-/* Bytes -1, 0, 1 to 8 x + 1, or 8 x - 1 if down: first to 8 x + 8, which is never negative. */
-NCE_DEV int nce_iq1_word4(nce_u32 bytes, nce_u32 down)
+/* Elements 8 k .. 8 k + 7 of a unit from a word of bytes -1, 0, 1: 8 x + 1, or 8 x - 1 if down.  First to 8 x + 8, which is
+ * never negative. */
+NCE_DEV void nce_iq1_word8(NCE_P nce_unit *u, int k, nce_u32 word, nce_u32 down)
 {
-    return nce_sub4((((bytes & 0x03030303u) + 0x01010101u) & 0x03030303u) << 3, down ? 9 : 7);
+    for (int i = 0; i < 2; i++) {
+        const nce_u32 bytes = nce_book_iq1[2 * word + i];
+        u->code[2 * k + i] = nce_sub4((((bytes & 0x03030303u) + 0x01010101u) & 0x03030303u) << 3, down ? 9 : 7);
+    }
 }
 
 NCE_DEV nce_unit nce_iq1_s_unit(NCE_G const nce_u8 *b, int j)
@@ -101,8 +109,7 @@ NCE_DEV nce_unit nce_iq1_s_unit(NCE_G const nce_u8 *b, int j)
     nce_unit_flat(&u, (int)(2 * (field >> 12 & 7u) + 1));
     for (int k = 0; k < 4; k++) {
         const nce_u32 word = (nce_u32)b[2 + 4 * j + k] | (field >> (3 * k) & 7u) << 8;
-        u.code[2 * k] = nce_iq1_word4(nce_book_iq1[2 * word], field >> 15);
-        u.code[2 * k + 1] = nce_iq1_word4(nce_book_iq1[2 * word + 1], field >> 15);
+        nce_iq1_word8(&u, k, word, field >> 15);
     }
     return u;
 }
@@ -118,8 +125,7 @@ NCE_DEV nce_unit nce_iq1_m_unit(NCE_G const nce_u8 *b, int j)
     for (int k = 0; k < 4; k++) {
         const nce_u32 high = (nce_u32)b[32 + 2 * j + k / 2] >> (4 * (k % 2)), down = high >> 3 & 1u;
         const nce_u32 word = (nce_u32)b[4 * j + k] | (high & 7u) << 8;
-        u.code[2 * k] = nce_iq1_word4(nce_book_iq1[2 * word], down);
-        u.code[2 * k + 1] = nce_iq1_word4(nce_book_iq1[2 * word + 1], down);
+        nce_iq1_word8(&u, k, word, down);
     }
     return u;
 }
@@ -133,32 +139,17 @@ NCE_DEV float nce_iq1_m_d(NCE_G const nce_u8 *b, int j)
 }
 NCE_NO_SECOND(nce_iq1_m)
 
-NCE_DEV nce_unit nce_iq4_nl_unit(NCE_G const nce_u8 *b, int j)
-{
-    nce_unit u;
-    nce_unit_flat(&u, 1);
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32_even(b + 2 + 4 * i);
-        u.code[i] = nce_book4(nce_book_iq4, w);
-        u.code[i + 4] = nce_book4(nce_book_iq4, w >> 4);
-    }
-    return u;
-}
+NCE_NIBBLE_UNIT(nce_iq4_nl, nce_ld32_even, 2, 0, nce_unit_book(&u, nce_book_iq4))
 NCE_HALF_AT(nce_iq4_nl, d, 0, 1.0f)
 NCE_NO_SECOND(nce_iq4_nl)
 
-NCE_DEV nce_unit nce_iq4_xs_unit(NCE_G const nce_u8 *b, int j)
+NCE_DEV int nce_iq4_xs_scale(NCE_G const nce_u8 *b, int j)
 {
-    nce_unit u;
     const int low = b[4 + j / 2] >> (4 * (j % 2)) & 15, high = (int)(nce_ld16(b + 2) >> (2 * j) & 3u);
-    nce_unit_flat(&u, (low | high << 4) - 32);
-    for (int i = 0; i < 4; i++) {
-        const nce_u32 w = nce_ld32(b + 8 + 16 * j + 4 * i);
-        u.code[i] = nce_book4(nce_book_iq4, w);
-        u.code[i + 4] = nce_book4(nce_book_iq4, w >> 4);
-    }
-    return u;
+    return (low | high << 4) - 32;
 }
+NCE_NIBBLE_UNIT(nce_iq4_xs, nce_ld32, 8 + 16 * j, 0,
+                (nce_unit_book(&u, nce_book_iq4), nce_unit_flat(&u, nce_iq4_xs_scale(b, j))))
 NCE_HALF_AT(nce_iq4_xs, d, 0, 1.0f)
 NCE_NO_SECOND(nce_iq4_xs)
 

@@ -61,4 +61,59 @@ NCE_DEV void nce_unit_flat(NCE_P nce_unit *u, int scale)
     u->min[0] = u->min[1] = 0;
 }
 
+/* ---- shapes that several types share ---- */
+/* Word i of sixteen bytes: their low nibbles are elements 0 .. 15, the high ones 16 .. 31. */
+NCE_DEV void nce_unit_nibbles(NCE_P nce_unit *u, int i, nce_u32 word)
+{
+    u->code[i] = (int)(word & 0x0f0f0f0fu);
+    u->code[i + 4] = (int)(word >> 4 & 0x0f0f0f0fu);
+}
+
+/* A bit more for each code, in front of those it has: element e's is bit e. */
+NCE_DEV void nce_unit_fifth(NCE_P nce_unit *u, nce_u32 bits)
+{
+    for (int i = 0; i < 8; i++)
+        u->code[i] |= (int)(nce_spread4(bits >> (4 * i)) << 4);
+}
+
+/* k less in every code; codes and k below 128. */
+NCE_DEV void nce_unit_less(NCE_P nce_unit *u, nce_u32 k)
+{
+    for (int i = 0; i < 8; i++)
+        u->code[i] = nce_sub4((nce_u32)u->code[i], k);
+}
+
+/* Codes of four bits to what a book of sixteen has for them. */
+NCE_DEV void nce_unit_book(NCE_P nce_unit *u, NCE_BOOK const nce_i8 *book)
+{
+    for (int i = 0; i < 8; i++) {
+        const nce_u32 q = (nce_u32)u->code[i];
+        u->code[i] = (int)((nce_u32)(nce_u8)book[q & 15u] | (nce_u32)(nce_u8)book[q >> 8 & 15u] << 8 |
+                           (nce_u32)(nce_u8)book[q >> 16 & 15u] << 16 | (nce_u32)(nce_u8)book[q >> 24 & 15u] << 24);
+    }
+}
+
+#define NCE_NO_SECOND(type)                                                                                            \
+    NCE_DEV float type##_dmin(NCE_G const nce_u8 *b, int j)                                                            \
+    {                                                                                                                  \
+        return 0.0f;                                                                                                   \
+    }
+#define NCE_HALF_AT(type, suffix, at, factor)                                                                          \
+    NCE_DEV float type##_##suffix(NCE_G const nce_u8 *b, int j)                                                        \
+    {                                                                                                                  \
+        return nce_ld_half(b + (at)) * (factor);                                                                       \
+    }
+/* Sixteen bytes of nibbles at b + at, then what makes codes of them. */
+#define NCE_NIBBLE_UNIT(type, load, at, min_, then)                                                                    \
+    NCE_DEV nce_unit type##_unit(NCE_G const nce_u8 *b, int j)                                                         \
+    {                                                                                                                  \
+        nce_unit u;                                                                                                    \
+        nce_unit_flat(&u, 1);                                                                                          \
+        u.min[0] = u.min[1] = min_;                                                                                    \
+        for (int i = 0; i < 4; i++)                                                                                    \
+            nce_unit_nibbles(&u, i, load(b + (at) + 4 * i));                                                           \
+        then;                                                                                                          \
+        return u;                                                                                                      \
+    }
+
 #endif

@@ -151,12 +151,6 @@ typedef struct nce_ze_kernel_description {
     const char *name;
 } nce_ze_kernel_description;
 
-struct nce_gpu_kernel {
-    nce_gpu_kernel *next;
-    void *kernel;
-    char name[64];
-};
-
 struct nce_gpu_graph {
     void *list;
 };
@@ -179,7 +173,6 @@ typedef struct nce_ze {
     void *captured; /* takes it instead while a graph is captured */
     uint8_t *stage; /* NCE_ZE_STAGE_BYTES, pinned */
     uint64_t most_bytes;
-    nce_gpu_kernel *kernels;
     nce_ze_pinned *pinned;
     char loss[160];
 } nce_ze;
@@ -198,21 +191,7 @@ nce_status nce_ze_list_create(nce_ze *z, void **out);
 /* Sends what is queued to the device; the list cannot be used before the next sync. */
 nce_status nce_ze_run(nce_ze *z, void *list);
 
-nce_status nce_ze_alloc(nce_gpu *g, size_t bytes, nce_gpu_address *out);
-void nce_ze_free(nce_gpu *g, nce_gpu_address address);
-nce_status nce_ze_host_alloc(nce_gpu *g, size_t bytes, void **out);
-void nce_ze_host_free(nce_gpu *g, void *p);
-nce_status nce_ze_upload(nce_gpu *g, nce_gpu_address to, const void *host, size_t bytes);
-nce_status nce_ze_download(nce_gpu *g, void *host, nce_gpu_address from, size_t bytes);
-nce_status nce_ze_copy(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, size_t bytes);
-nce_status nce_ze_zero(nce_gpu *g, nce_gpu_address to, size_t bytes);
-nce_status nce_ze_sync(nce_gpu *g);
-nce_status nce_ze_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out);
-nce_status nce_ze_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group, const nce_gpu_arg *args,
-                         uint32_t n_args);
-nce_status nce_ze_capture_begin(nce_gpu *g);
-nce_status nce_ze_capture_end(nce_gpu *g, nce_gpu_graph **out);
-nce_status nce_ze_replay(nce_gpu *g, nce_gpu_graph *graph);
-void nce_ze_graph_destroy(nce_gpu *g, nce_gpu_graph *graph);
+NCE_GPU_FUNCTIONS(nce_ze);
+NCE_GPU_GRAPH_FUNCTIONS(nce_ze);
 
 #endif

@@ -58,39 +58,22 @@ static nce_status load_module(nce_ze *z)
     return nce_fail(ctx, NCE_ERR_UNSUPPORTED, "oneapi: this build has no kernels for oneapi");
 }
 
-static nce_status find_kernel(nce_ze *z, const char *name, nce_gpu_kernel **out)
+static nce_status find_kernel(nce_ze *z, const char *name, void **out)
 {
-    nce_context *ctx = z->base.ctx;
     const nce_ze_kernel_description d = {.type = NCE_ZE_KERNEL_DESC, .name = name};
-    nce_gpu_kernel *k = nce_alloc_zero(ctx, sizeof *k);
-    if (k == NULL) return nce_fail_nomem(ctx, sizeof *k);
-    const uint32_t code = z->api.kernel_create(z->module, &d, &k->kernel);
-    nce_status status;
-    if (code == NCE_ZE_NO_KERNEL) status = nce_fail(ctx, NCE_ERR_NOTFOUND, "oneapi: %s: no kernel '%s'", nce_ze_calls[NCE_ZE_kernel_create], name);
-    else status = nce_ze_check(z, NCE_ZE_kernel_create, code);
-    if (status == NCE_OK) {
-        status = nce_ze_check(z, NCE_ZE_kernel_indirect, z->api.kernel_indirect(k->kernel, ANY_MEMORY));
-        if (status != NCE_OK) nce_ze_note(z, NCE_ZE_kernel_destroy, z->api.kernel_destroy(k->kernel));
-    }
-    if (status != NCE_OK) {
-        nce_free(ctx, k);
-        return status;
-    }
-    snprintf(k->name, sizeof k->name, "%s", name);
-    k->next = z->kernels;
-    z->kernels = *out = k;
-    return NCE_OK;
+    const uint32_t code = z->api.kernel_create(z->module, &d, out);
+    if (code == NCE_ZE_NO_KERNEL)
+        return nce_fail(z->base.ctx, NCE_ERR_NOTFOUND, "oneapi: %s: no kernel '%s'", nce_ze_calls[NCE_ZE_kernel_create], name);
+    nce_status status = nce_ze_check(z, NCE_ZE_kernel_create, code);
+    if (status != NCE_OK) return status;
+    status = nce_ze_check(z, NCE_ZE_kernel_indirect, z->api.kernel_indirect(*out, ANY_MEMORY));
+    if (status != NCE_OK) nce_ze_note(z, NCE_ZE_kernel_destroy, z->api.kernel_destroy(*out));
+    return status;
 }
 
-nce_status nce_ze_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out)
+nce_status nce_ze_kernel(nce_gpu *g, const char *name, void **out)
 {
     nce_ze *z = (nce_ze *)g;
-    *out = NULL;
-    for (nce_gpu_kernel *k = z->kernels; k != NULL; k = k->next)
-        if (strcmp(k->name, name) == 0) {
-            *out = k;
-            return NCE_OK;
-        }
     nce_status status = nce_ze_usable(z);
     if (status == NCE_OK) status = load_module(z);
     return status == NCE_OK ? find_kernel(z, name, out) : status;
@@ -102,15 +85,15 @@ nce_status nce_ze_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3]
     nce_ze *z = (nce_ze *)g;
     const nce_ze_group_count count = {groups[0], groups[1], groups[2]};
     nce_status status = nce_ze_usable(z);
-    if (status == NCE_OK) status = nce_ze_check(z, NCE_ZE_kernel_group, z->api.kernel_group(k->kernel, group, 1, 1));
+    if (status == NCE_OK) status = nce_ze_check(z, NCE_ZE_kernel_group, z->api.kernel_group(k->handle, group, 1, 1));
     for (uint32_t i = 0; status == NCE_OK && i < n_args; i++) {
         nce_gpu_address at = 1;
         if (args[i].address) memcpy(&at, args[i].value, sizeof at);
         /* No memory is said by no value: Intel's driver refuses an address of 0. */
-        status = nce_ze_check(z, NCE_ZE_kernel_arg, z->api.kernel_arg(k->kernel, i, args[i].bytes, at != 0 ? args[i].value : NULL));
+        status = nce_ze_check(z, NCE_ZE_kernel_arg, z->api.kernel_arg(k->handle, i, args[i].bytes, at != 0 ? args[i].value : NULL));
     }
     if (status != NCE_OK) return status;
-    return nce_ze_appended(z, NCE_ZE_launch, z->api.launch(nce_ze_list(z), k->kernel, &count, NULL, 0, NULL));
+    return nce_ze_appended(z, NCE_ZE_launch, z->api.launch(nce_ze_list(z), k->handle, &count, NULL, 0, NULL));
 }
 
 nce_status nce_ze_capture_begin(nce_gpu *g)

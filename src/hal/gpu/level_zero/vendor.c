@@ -122,11 +122,7 @@ static void close_device(nce_gpu *g)
 {
     nce_ze *z = (nce_ze *)g;
     if (!g->lost && z->list != NULL) nce_ze_sync(g);
-    for (nce_gpu_kernel *k = z->kernels, *next; k != NULL; k = next) {
-        next = k->next;
-        nce_ze_note(z, NCE_ZE_kernel_destroy, z->api.kernel_destroy(k->kernel));
-        nce_free(g->ctx, k);
-    }
+    nce_gpu_kernels_free(g);
     nce_ze_host_free(g, z->stage);
     if (z->captured != NULL) nce_ze_note(z, NCE_ZE_list_destroy, z->api.list_destroy(z->captured));
     if (z->module != NULL) nce_ze_note(z, NCE_ZE_module_destroy, z->api.module_destroy(z->module));
@@ -137,24 +133,14 @@ static void close_device(nce_gpu *g)
     nce_free(g->ctx, z);
 }
 
-static const nce_gpu_ops ops = {
-    .close = close_device,
-    .alloc = nce_ze_alloc,
-    .free = nce_ze_free,
-    .host_alloc = nce_ze_host_alloc,
-    .host_free = nce_ze_host_free,
-    .upload = nce_ze_upload,
-    .download = nce_ze_download,
-    .copy = nce_ze_copy,
-    .zero = nce_ze_zero,
-    .sync = nce_ze_sync,
-    .kernel = nce_ze_kernel,
-    .launch = nce_ze_launch,
-    .capture_begin = nce_ze_capture_begin,
-    .capture_end = nce_ze_capture_end,
-    .replay = nce_ze_replay,
-    .graph_destroy = nce_ze_graph_destroy,
-};
+static void kernel_release(nce_gpu *g, void *kernel)
+{
+    nce_ze *z = (nce_ze *)g;
+    nce_ze_note(z, NCE_ZE_kernel_destroy, z->api.kernel_destroy(kernel));
+}
+
+static const nce_gpu_ops ops = {.close = close_device, .kernel_release = kernel_release, NCE_GPU_TABLE(nce_ze),
+                                NCE_GPU_GRAPH_TABLE(nce_ze)};
 
 static nce_status open_device(nce_context *ctx, uint32_t index, nce_gpu **out)
 {

@@ -79,18 +79,10 @@ typedef struct nce_cl_device {
     nce_gpu base;
     nce_cl api;
     nce_cl_object *device, *context, *queue, *program;
-    nce_gpu_kernel **kernels;
-    size_t n_kernels, kernels_capacity;
     void **blocks; /* allocations of device memory */
     size_t n_blocks, blocks_capacity;
-    uint32_t generation; /* grows with every change of blocks */
+    uint64_t generation; /* grows with every change of blocks; a kernel remembers which it knows */
 } nce_cl_device;
-
-struct nce_gpu_kernel {
-    nce_cl_object *handle;
-    uint32_t generation; /* of the blocks it knows; 0: none */
-    char name[48];
-};
 
 /* The loader's functions; NCE_ERR_NOTFOUND with the reason if they are not there.  The library stays loaded: drivers start
  * threads and exit handlers of their own. */
@@ -101,18 +93,6 @@ nce_status nce_cl_failed(nce_cl_device *d, const char *call, int code);
 nce_status nce_cl_lost(nce_gpu *g);
 const char *nce_cl_error_name(int code);
 
-nce_status nce_cl_alloc(nce_gpu *g, size_t bytes, nce_gpu_address *out);
-void nce_cl_free(nce_gpu *g, nce_gpu_address address);
-nce_status nce_cl_host_alloc(nce_gpu *g, size_t bytes, void **out);
-void nce_cl_host_free(nce_gpu *g, void *p);
-nce_status nce_cl_upload(nce_gpu *g, nce_gpu_address to, const void *host, size_t bytes);
-nce_status nce_cl_download(nce_gpu *g, void *host, nce_gpu_address from, size_t bytes);
-nce_status nce_cl_copy(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, size_t bytes);
-nce_status nce_cl_zero(nce_gpu *g, nce_gpu_address to, size_t bytes);
-nce_status nce_cl_sync(nce_gpu *g);
-
-nce_status nce_cl_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out);
-nce_status nce_cl_launch(nce_gpu *g, nce_gpu_kernel *k, const uint32_t groups[3], uint32_t group,
-                         const nce_gpu_arg *args, uint32_t n_args);
+NCE_GPU_FUNCTIONS(nce_cl);
 
 #endif

@@ -24,38 +24,16 @@ static nce_status build(nce_cl_device *d)
     return nce_cl_failed(d, "clBuildProgram", code);
 }
 
-static nce_status new_kernel(nce_cl_device *d, const char *name, nce_gpu_kernel **out)
-{
-    nce_context *ctx = d->base.ctx;
-    const nce_status status =
-        nce_grow(ctx, (void **)&d->kernels, &d->kernels_capacity, d->n_kernels + 1, sizeof *d->kernels);
-    if (status != NCE_OK) return status;
-    nce_gpu_kernel *k = nce_alloc_zero(ctx, sizeof *k);
-    if (k == NULL) return nce_fail_nomem(ctx, sizeof *k);
-    int code;
-    snprintf(k->name, sizeof k->name, "%s", name);
-    k->handle = d->api.clCreateKernel(d->program, name, &code);
-    if (code != 0) {
-        nce_free(ctx, k);
-        if (code == NCE_CL_INVALID_KERNEL_NAME) return nce_fail(ctx, NCE_ERR_NOTFOUND, "opencl: no kernel %s", name);
-        return nce_cl_failed(d, "clCreateKernel", code);
-    }
-    *out = d->kernels[d->n_kernels++] = k;
-    return NCE_OK;
-}
-
-nce_status nce_cl_kernel(nce_gpu *g, const char *name, nce_gpu_kernel **out)
+nce_status nce_cl_kernel(nce_gpu *g, const char *name, void **out)
 {
     nce_cl_device *d = (nce_cl_device *)g;
-    *out = NULL;
-    for (size_t i = 0; i < d->n_kernels; i++)
-        if (strcmp(d->kernels[i]->name, name) == 0) {
-            *out = d->kernels[i];
-            return NCE_OK;
-        }
     if (g->lost) return nce_cl_lost(g);
     const nce_status status = d->program == NULL ? build(d) : NCE_OK;
-    return status == NCE_OK ? new_kernel(d, name, out) : status;
+    if (status != NCE_OK) return status;
+    int code;
+    *out = d->api.clCreateKernel(d->program, name, &code);
+    if (code == NCE_CL_INVALID_KERNEL_NAME) return nce_fail(g->ctx, NCE_ERR_NOTFOUND, "opencl: no kernel %s", name);
+    return code == 0 ? NCE_OK : nce_cl_failed(d, "clCreateKernel", code);
 }
 
 static nce_status set_args(nce_cl_device *d, nce_gpu_kernel *k, const nce_gpu_arg *args, uint32_t n_args)
@@ -68,11 +46,11 @@ static nce_status set_args(nce_cl_device *d, nce_gpu_kernel *k, const nce_gpu_ar
                              : d->api.clSetKernelArg(k->handle, i, args[i].bytes, args[i].value);
         if (code != 0) return nce_cl_failed(d, args[i].address ? "clSetKernelArgSVMPointer" : "clSetKernelArg", code);
     }
-    if (k->generation == d->generation) return NCE_OK;
+    if (k->remembers == d->generation) return NCE_OK;
     const int code =
         d->api.clSetKernelExecInfo(k->handle, NCE_CL_EXEC_SVM_POINTERS, d->n_blocks * sizeof *d->blocks, d->blocks);
     if (code != 0) return nce_cl_failed(d, "clSetKernelExecInfo", code);
-    k->generation = d->generation;
+    k->remembers = d->generation;
     return NCE_OK;
 }
 

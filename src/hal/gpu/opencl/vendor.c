@@ -65,16 +65,12 @@ static void cl_close(nce_gpu *g)
 {
     nce_cl_device *d = (nce_cl_device *)g;
     if (d->queue != NULL) d->api.clFinish(d->queue);
-    for (size_t i = 0; i < d->n_kernels; i++) {
-        d->api.clReleaseKernel(d->kernels[i]->handle);
-        nce_free(g->ctx, d->kernels[i]);
-    }
+    nce_gpu_kernels_free(g);
     for (size_t i = 0; i < d->n_blocks; i++)
         d->api.clSVMFree(d->context, d->blocks[i]);
     if (d->program != NULL) d->api.clReleaseProgram(d->program);
     if (d->queue != NULL) d->api.clReleaseCommandQueue(d->queue);
     if (d->context != NULL) d->api.clReleaseContext(d->context);
-    nce_free(g->ctx, d->kernels);
     nce_free(g->ctx, d->blocks);
     nce_free(g->ctx, d);
 }
@@ -97,20 +93,12 @@ static void read_info(nce_cl_device *d)
     info->n_units = units;
 }
 
-static const nce_gpu_ops cl_ops = {
-    .close = cl_close,
-    .alloc = nce_cl_alloc,
-    .free = nce_cl_free,
-    .host_alloc = nce_cl_host_alloc,
-    .host_free = nce_cl_host_free,
-    .upload = nce_cl_upload,
-    .download = nce_cl_download,
-    .copy = nce_cl_copy,
-    .zero = nce_cl_zero,
-    .sync = nce_cl_sync,
-    .kernel = nce_cl_kernel,
-    .launch = nce_cl_launch,
-};
+static void kernel_release(nce_gpu *g, void *kernel)
+{
+    ((nce_cl_device *)g)->api.clReleaseKernel(kernel);
+}
+
+static const nce_gpu_ops cl_ops = {.close = cl_close, .kernel_release = kernel_release, NCE_GPU_TABLE(nce_cl)};
 
 static nce_status start(nce_cl_device *d, uint32_t index)
 {
