@@ -5,9 +5,9 @@
 #include "src/snn/exponential.h"
 #include <string.h>
 
-/* Crossover, measured with bench/snn_drive (16,384 neurons, AVX-512, Sapphire Rapids): a block by the
- * clock takes 6 ns, one that is woken 46 ns, and the two ways cost the same with 6.5 % of the blocks awake.  The lower mark
- * for going back keeps it from swinging. */
+/* Crossover as measured with bench/snn_drive (16,384 neurons, AVX-512, Sapphire Rapids) when a block by the clock took a step at
+ * a time: equal with 6.5 % of the blocks awake.  With two steps at once it is 3.2 %; the marks stay, because the bits of a run
+ * depend on them.  The lower mark for going back keeps it from swinging. */
 static const double LEAVE_ABOVE = 0.07, ENTER_BELOW = 0.04;
 
 /* Marks save reading and clearing the lines without input; every delivery pays for them. */
