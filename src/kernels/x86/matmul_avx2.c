@@ -6,18 +6,8 @@
  * 2 up to 64. */
 #include "src/kernels/x86/matmul_avx2.h"
 
-#define COLS UNROLL for (int c = 0; c < n; c++)
-
 enum { ROWS = 8, COLUMNS = 4 };
 
-INLINE __m256i word(const int32_t *p)
-{
-    return _mm256_set1_epi32(*p);
-}
-INLINE __m256 word_ps(const int32_t *p)
-{
-    return _mm256_castsi256_ps(_mm256_set1_epi32(*p));
-}
 INLINE __m256 line_ps(const uint8_t *p)
 {
     return _mm256_load_ps((const float *)(const void *)p);
@@ -40,17 +30,6 @@ INLINE void dot(__m256i *sum, const uint8_t *codes, const int32_t *x, size_t ld,
         }
         COLS sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(pairs[c], _mm256_set1_epi16(1)));
     }
-}
-
-/* acc = fma(dw * da, (float)isum, acc) */
-INLINE __m256 add_block(__m256 acc, __m256 dw, const int32_t *da, __m256i isum)
-{
-    return _mm256_fmadd_ps(_mm256_mul_ps(dw, word_ps(da)), _mm256_cvtepi32_ps(isum), acc);
-}
-/* acc = fma(-(dmin * da), (float)msum, acc) */
-INLINE __m256 sub_block(__m256 acc, __m256 dmin, const int32_t *da, __m256i msum)
-{
-    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, word_ps(da)), _mm256_cvtepi32_ps(msum), acc);
 }
 
 /* 8 rows x n columns of one segment; acc: [n][8].  room: as in dot, at most 8. */

@@ -58,6 +58,44 @@ INLINE void load_t(const rows8 *r, size_t off, __m256i out[4])
     out[3] = _mm256_unpackhi_epi64(ab1, cd1);
 }
 
+/* The levels of IQ4. */
+INLINE __m256i iq4_levels(void)
+{
+    return v_repeat(_mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
+}
+/* Sixteen sub-scales of Q3_K, six bits less 32, as bytes; head: the last 16 bytes of a block, of which they are 12. */
+INLINE void scales_3k(const __m256i head[4], __m256i six[4])
+{
+    const __m256i w0 = v_or(v_srl32(head[0], 16), v_sll32(head[1], 16));
+    const __m256i w1 = v_or(v_srl32(head[1], 16), v_sll32(head[2], 16));
+    const __m256i w2 = v_or(v_srl32(head[2], 16), v_sll32(head[3], 16));
+    const __m256i low[4] = {lo4(w0), lo4(w1), hi4(w0), hi4(w1)};
+    UNROLL for (int i = 0; i < 4; i++) six[i] = v_sub8(v_or(low[i], v_sll16(bits2(w2, 2 * i), 4)), v_set8(32));
+}
+
+/* ---- products; n columns ---- */
+
+#define COLS UNROLL for (int c = 0; c < n; c++)
+
+INLINE __m256i word(const int32_t *p)
+{
+    return _mm256_set1_epi32(*p);
+}
+INLINE __m256 word_ps(const int32_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_set1_epi32(*p));
+}
+/* acc = fma(dw * da, (float)isum, acc) */
+INLINE __m256 add_block(__m256 acc, __m256 dw, const int32_t *da, __m256i isum)
+{
+    return _mm256_fmadd_ps(_mm256_mul_ps(dw, word_ps(da)), _mm256_cvtepi32_ps(isum), acc);
+}
+/* acc = fma(-(dmin * da), (float)msum, acc) */
+INLINE __m256 sub_block(__m256 acc, __m256 dmin, const int32_t *da, __m256i msum)
+{
+    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, word_ps(da)), _mm256_cvtepi32_ps(msum), acc);
+}
+
 /* 16 rows of a segment to a panel of signed codes, of the kind nce_panel_kind_of. */
 void nce_expand_avx2(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_blocks, uint8_t *panel);
 

@@ -6,11 +6,6 @@ typedef rows8 vec_rows;
 #define OFFSET 0 /* signed codes */
 #define OFFSET_FLAT 0
 
-INLINE __m256i iq4_levels(void)
-{
-    return v_repeat(_mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
-}
-
 INLINE void put(uint8_t *line, int i, __m256i v)
 {
     _mm256_store_si256((__m256i *)(line + 64 * i), v);
@@ -43,18 +38,11 @@ INLINE void put_half_at(uint8_t *line, int i, const rows8 *r, size_t off)
 /* Sixteen sub-scales of six bits, less 32; the third bit of a code lies apart, inverted. */
 INLINE void q3_k(const rows8 *r, uint8_t *p)
 {
-    __m256i t[4], hm[8], s[4];
+    __m256i t[4], hm[8], s[4], six[4];
     put_half_at(p, 0, r, 108);
-    load_t(r, 94, s); /* 2 bytes early, to stay inside the block: realign */
-    const __m256i w0 = v_or(v_srl32(s[0], 16), v_sll32(s[1], 16));
-    const __m256i w1 = v_or(v_srl32(s[1], 16), v_sll32(s[2], 16));
-    const __m256i w2 = v_or(v_srl32(s[2], 16), v_sll32(s[3], 16));
-    const __m256i low[4] = {lo4(w0), lo4(w1), hi4(w0), hi4(w1)};
-    UNROLL for (int j = 0; j < 16; j++)
-    {
-        const __m256i six = v_or(low[j / 4], v_sll16(bits2(w2, j / 4 * 2), 4));
-        put(p, 1 + j, v_sub32(byte_of(six, j % 4), v_set32(32)));
-    }
+    load_t(r, 94, s); /* 2 bytes early, to stay inside the block */
+    scales_3k(s, six);
+    UNROLL for (int j = 0; j < 16; j++) put(p, 1 + j, sbyte_of(six[j / 4], j % 4));
     load_t(r, 0, hm);
     load_t(r, 16, hm + 4);
     UNROLL for (int c = 0; c < 4; c++)

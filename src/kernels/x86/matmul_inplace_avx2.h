@@ -6,8 +6,6 @@
 #define NCE_SRC_MATMUL_INPLACE_AVX2_H
 #include "src/kernels/x86/matmul_avx2.h"
 
-#define COLS UNROLL for (int c = 0; c < n; c++)
-
 /* One segment of 8 rows from w, n columns from x, acc[column][row] from +0; ahead: an address stream to prefetch. */
 typedef void nce_inplace_avx2_fn(const uint8_t *w, size_t row_bytes, size_t n_blocks, const int32_t *x,
                                  const uint8_t *ahead, float (*acc)[8]);
@@ -31,15 +29,6 @@ extern const nce_inplace_avx2 nce_inplace_q4_0_avx2, nce_inplace_q4_1_avx2, nce_
     NCE_INPLACE_N(name, 3)                                                                                             \
     NCE_INPLACE_N(name, 4)                                                                                             \
     const nce_inplace_avx2 nce_inplace_##name##_avx2 = {{name##_1, name##_2, name##_3, name##_4}}
-
-INLINE __m256i word(const int32_t *p)
-{
-    return _mm256_set1_epi32(*p);
-}
-INLINE __m256 word_ps(const int32_t *p)
-{
-    return _mm256_castsi256_ps(_mm256_set1_epi32(*p));
-}
 
 /* The lines of a block of 8 rows, once each and in order: bytes / 8 of them; what is left over comes with a later
  * block. */
@@ -105,16 +94,6 @@ INLINE void dot_sums(__m256i *sum, __m256i m, const int32_t *x, int n)
 INLINE void clear(__m256i *v, int n)
 {
     COLS v[c] = _mm256_setzero_si256();
-}
-
-/* acc = fma(dw * da, (float)isum, acc), and with a minimum fma(-(dmin * da), (float)msum, acc) */
-INLINE __m256 add_block(__m256 acc, __m256 dw, const int32_t *da, __m256i isum)
-{
-    return _mm256_fmadd_ps(_mm256_mul_ps(dw, word_ps(da)), _mm256_cvtepi32_ps(isum), acc);
-}
-INLINE __m256 sub_block(__m256 acc, __m256 dmin, const int32_t *da, __m256i msum)
-{
-    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, word_ps(da)), _mm256_cvtepi32_ps(msum), acc);
 }
 
 #endif

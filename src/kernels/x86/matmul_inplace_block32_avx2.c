@@ -53,10 +53,8 @@ INLINE void block_sums(__m256i *sum, const rows8 *r, const heads *h, const int32
     {
         __m256i u = lo4(t[j]), v = hi4(t[j]);
         if (kind == KIND_Q8_0 || kind == KIND_IQ4_NL) {
-            const __m256i levels =
-                v_repeat(_mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
-            dot_signed(sum, kind == KIND_Q8_0 ? t[j] : v_shuffle8(levels, u), x, j, ones, n);
-            dot_signed(sum, kind == KIND_Q8_0 ? t[4 + j] : v_shuffle8(levels, v), x, 4 + j, ones, n);
+            dot_signed(sum, kind == KIND_Q8_0 ? t[j] : v_shuffle8(iq4_levels(), u), x, j, ones, n);
+            dot_signed(sum, kind == KIND_Q8_0 ? t[4 + j] : v_shuffle8(iq4_levels(), v), x, 4 + j, ones, n);
             continue;
         }
         if (kind == KIND_Q5_0 || kind == KIND_Q5_1) {

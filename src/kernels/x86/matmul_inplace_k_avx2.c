@@ -181,16 +181,6 @@ INLINE void q2_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 }
 NCE_INPLACE(q2_k);
 
-/* Sixteen sub-scales of six bits, less 32, as bytes; head: the last 16 bytes of a block. */
-INLINE void scales_3k(const __m256i head[4], __m256i six[4])
-{
-    const __m256i w0 = v_or(v_srl32(head[0], 16), v_sll32(head[1], 16));
-    const __m256i w1 = v_or(v_srl32(head[1], 16), v_sll32(head[2], 16));
-    const __m256i w2 = v_or(v_srl32(head[2], 16), v_sll32(head[3], 16));
-    const __m256i low[4] = {lo4(w0), lo4(w1), hi4(w0), hi4(w1)};
-    UNROLL for (int i = 0; i < 4; i++) six[i] = v_sub8(v_or(low[i], v_sll16(bits2(w2, 2 * i), 4)), v_set8(32));
-}
-
 INLINE void q3_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
                          float (*out)[8], const int n)
 {
@@ -236,8 +226,6 @@ NCE_INPLACE(q3_k);
 INLINE void iq4_xs_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
                            float (*out)[8], const int n)
 {
-    const __m256i levels =
-        v_repeat(_mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
     __m256 acc[NCE_FEW_GROUP];
     rows8 r = {w, s};
     COLS acc[c] = _mm256_setzero_ps();
@@ -256,8 +244,8 @@ INLINE void iq4_xs_segment(const uint8_t *w, size_t s, size_t n_blocks, const in
             load_t(&r, 8 + 16 * (size_t)j, t);
             UNROLL for (int i = 0; i < 4; i++)
             {
-                dot_signed(isum, v_shuffle8(levels, lo4(t[i])), x, 8 * j + i, factor, n);
-                dot_signed(isum, v_shuffle8(levels, hi4(t[i])), x, 8 * j + 4 + i, factor, n);
+                dot_signed(isum, v_shuffle8(iq4_levels(), lo4(t[i])), x, 8 * j + i, factor, n);
+                dot_signed(isum, v_shuffle8(iq4_levels(), hi4(t[i])), x, 8 * j + 4 + i, factor, n);
             }
         }
         const __m256 dw = half_lo(head[0]);
