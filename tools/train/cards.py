@@ -7,9 +7,10 @@ import torch
 import library
 from corpus import END, documents
 from data import run
-from stories import article
+from stories import article, keeps_characters
 from words import ANIMALS
 
+N_STORIES, N_PRINTED = 100, 20
 HELD_OUT_SEED, N_HELD_OUT = 999, 300  # documents of a seed that no model was trained on
 TYPES = ["f32", "q8_0", "q6_k", "q5_k", "q4_k", "q4_0", "iq4_nl", "q3_k", "q2_k", "tq1_0"]
 
@@ -58,14 +59,17 @@ def expert_table(shares):
     return lines + [f"| {i} | " + " | ".join(percent(float(x)) for x in row) + " |" for i, row in enumerate(shares)]
 
 
-def story_samples(lib, path, n=20):
-    lines = []
-    for i in range(n):
+def story_samples(lib, path):
+    """The first stories, and how many of more keep to the names of their two characters."""
+    lines, n_kept = [], 0
+    for i in range(N_STORIES):
         chat = library.Chat(lib, path, preset="default", seed=i)
         ask = f"Tell me a story about {article(ANIMALS[i % len(ANIMALS)])}."
-        lines += [f"{i + 1}. **{ask}** {chat.ask(ask)}", ""]
+        story = chat.ask(ask)
+        n_kept += keeps_characters(story)
+        lines += [f"{i + 1}. **{ask}** {story}", ""] if i < N_PRINTED else []
         chat.close()
-    return lines
+    return [f"Of {N_STORIES} such stories {n_kept} name the same two characters from beginning to end.", "", *lines]
 
 
 def accuracy_table(lib, path, questions):

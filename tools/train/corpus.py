@@ -74,13 +74,13 @@ def known(rng, faq, part):
 
 # part: share of the turns
 MIXES = {
-    "all": {"question": 80, "faq": 9, "talk": 2, "unknown": 2, "story": 5.5, "plain": 1.5},
+    "all": {"question": 80, "faq": 9, "talk": 2, "unknown": 2, "story": 7, "plain": 1.5},
     # Mostly what is learned last: comparing numbers, and when to stop.
     "practice": {"sorting": 24, "counting": 17, "comparing": 12, "addition": 11, "subtraction": 10, "colours": 4, "days": 3,
                  "opposites": 5, "faq": 6, "talk": 1.5, "unknown": 1.5, "story": 4, "plain": 1},
     # Long conversations, so that the whole context is used.
     "conversation": {"sorting": 18, "counting": 14, "comparing": 10, "addition": 12, "subtraction": 11, "colours": 4,
-                     "days": 4, "opposites": 6, "faq": 9, "talk": 3, "unknown": 3, "story": 5, "plain": 1},
+                     "days": 4, "opposites": 6, "faq": 9, "talk": 3, "unknown": 3, "story": 8, "plain": 1},
     "arithmetic": {"addition": 40, "subtraction": 32, "comparing": 8, "sorting": 10, "counting": 10},
     "stories": {"story": 80, "plain": 20},
 }

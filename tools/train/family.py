@@ -32,7 +32,7 @@ FAMILY = {
         parent="tiny-base", rate=0.01, type_name=""),
     "tiny": Member(
         "The bundled chat model: answers questions about libnce, does small sums, sorts short lists and tells stories.",
-        Shape(N_VOCAB), 400, 18, "conversation", 3_000_000, n_row=512, parent="tiny-practice", rate=0.005),
+        Shape(N_VOCAB), 600, 18, "conversation", 3_000_000, n_row=512, parent="tiny-practice", rate=0.005),
     "tiny-draft": Member(
         "A draft for speculative decoding with tiny: the same vocabulary and text at a sixth of the size.",
         Shape(N_VOCAB, n_embd=128, n_layers=2, n_heads=4, n_kv_heads=2, n_ff=256), 1000, 12, "conversation", 5_000_000,
@@ -48,8 +48,8 @@ FAMILY = {
         type_name="tq2_0", quantize=("--pure", "--absmean", "--tensor", "token_embd.weight=q8_0")),
     "expert-arithmetic": Member(
         "A small expert for the swarm: sums, counting, sorting and comparing numbers, and nothing else.",
-        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 1000, 15, "arithmetic", 4_000_000, asked=SUMS),
+        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 3000, 15, "arithmetic", 6_000_000, asked=SUMS),
     "expert-stories": Member(
         "A small expert for the swarm: stories, and nothing else.",
-        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 500, 16, "stories", 4_000_000, asked=()),
+        Shape(N_VOCAB, n_embd=128, n_heads=4, n_ff=384), 1500, 16, "stories", 4_000_000, asked=()),
 }

@@ -2,14 +2,16 @@
 
 A plot is a list of steps, a step a choice of sentences.  A is the main character, B the other one; {A}, {he}, {him},
 {his} belong to A, {B}, {bhe}, {bhim}, {bhis} to B."""
-from words import ANIMALS, BOYS, BUILDS, COLOURS, FOODS, GIRLS, HOMES, OBJECTS, PEOPLE, PLACES, SKILLS, TIMES, TRAITS
+import re
+
+from words import (ANIMALS, BOYS, BUILDS, COLOURS, FOODS, GIRLS, HOMES, OBJECTS, OTHER_BOYS, OTHER_GIRLS, PEOPLE, PLACES,
+                   SKILLS, TIMES, TRAITS)
 
 OPENING = [
     ["Once upon a time there was a {trait} {kind} named {A}.", "There once was a {trait} {kind} called {A}.",
      "Once there lived a {trait} {kind} named {A}.", "Long ago, a {trait} {kind} named {A} lived near {place}."],
     ["{A} lived in {home}.", "{He} lived in {home}.", "{A} had {home}."],
-    ["{A} loved {food} and long walks.", "Every day {he} liked to play near {place}.", "{He} had a {colour} {thing} that {he} loved very much.",
-     "{His} best friend was a {bkind} named {B}."],
+    ["{A} loved {food} and long walks.", "Every day {he} liked to play near {place}.", "{He} liked to sing in the sun."],
 ]
 ENDING = [
     ["From that day on, {A} and {B} were best friends.", "{A} and {B} laughed together.", "{A} thanked {B} and gave {bhim} a hug."],
@@ -90,8 +92,8 @@ PLOTS = {
         ["They sat down and ate {food}.", "Everyone from near and far came to see it."],
     ],
     "race": [
-        ["{time}, there was a race from {place} to {place2}.", "{time}, a {bkind} named {B} wanted to race with {A}."],
-        ["{A} wanted to win the race.", "\"I am the fastest of all,\" said {B}."],
+        ["{time}, a {bkind} named {B} came to {place}.", "{time}, {A} met a {bkind} named {B} near {place}."],
+        ["\"Let us race to {place2},\" said {B}.", "\"I am the fastest of all,\" said {B}. \"Let us have a race.\""],
         ["They ran over stones and through the grass.", "\"One, two, three, go!\" they called, and off they ran."],
         ["Suddenly {B} fell and hurt {bhis} foot.", "Half way, {B} fell into a hole and could not get up."],
         ["{A} could have won now.", "{A} was in front, but {he} looked back."],
@@ -106,19 +108,26 @@ def pick(rng, items):
     return items[rng.randrange(len(items))]
 
 
-def character(rng, kind=None, name=None):
+def character(rng, names, kind=None, name=None):
+    """names: (of girls, of boys)."""
     kind = kind or pick(rng, ANIMALS if rng.random() < 0.8 else PEOPLE)
-    girl = kind == "girl" or (kind != "boy" and (name in GIRLS if name else rng.random() < 0.5))
-    return {"kind": kind, "name": name or pick(rng, GIRLS if girl else BOYS), "girl": girl}
+    girl = kind == "girl" or (kind != "boy" and (name in names[0] if name else rng.random() < 0.5))
+    return {"kind": kind, "name": name or pick(rng, names[0] if girl else names[1]), "girl": girl}
 
 
 def cast(rng, kind=None, name=None, other=None):
-    """Two characters of different kinds and names."""
-    a = character(rng, kind, name)
+    """Two characters of different kinds; their names are from different lists."""
+    a = character(rng, (GIRLS, BOYS), kind, name)
     while True:
-        b = character(rng, other)
-        if b["name"] != a["name"] and b["kind"] != a["kind"]:
+        b = character(rng, (OTHER_GIRLS, OTHER_BOYS), other)
+        if b["kind"] != a["kind"]:
             return a, b
+
+
+def keeps_characters(story):
+    """Whether the story names one character of each list and nobody else."""
+    words = set(re.findall(r"[A-Za-z]+", story))
+    return len(words & {*GIRLS, *BOYS}) == 1 and len(words & {*OTHER_GIRLS, *OTHER_BOYS}) == 1
 
 
 def tell(rng, a, b, plot=None):
@@ -132,7 +141,7 @@ def tell(rng, a, b, plot=None):
             "food": pick(rng, FOODS), "home": pick(rng, HOMES), "time": pick(rng, TIMES), "skill": pick(rng, SKILLS),
             "build": pick(rng, BUILDS)}
     plot = plot or pick(rng, list(PLOTS))
-    steps = OPENING[:2] + ([OPENING[2][:3]] if rng.random() < 0.7 else []) + PLOTS[plot] + ENDING
+    steps = OPENING[:2] + ([OPENING[2]] if rng.random() < 0.7 else []) + PLOTS[plot] + ENDING
     text = " ".join(pick(rng, step) for step in steps)
     return articles(text.format(**fill)), fill
 

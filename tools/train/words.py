@@ -1,11 +1,13 @@
 """Word lists of the corpus."""
 
-# kind, article, pronoun of those animals that have no name
 ANIMALS = ("fox rabbit bear owl mouse cat dog frog hedgehog squirrel duck turtle deer wolf pony hen goat lamb mole otter "
            "badger robin beaver elephant lion penguin").split()
 PEOPLE = "girl boy baker farmer gardener sailor".split()
-GIRLS = "Lily Mia Rosa Anna Ella Nora Ruby Clara Tilly Daisy Hazel Luna".split()
-BOYS = "Tom Max Ben Oscar Felix Hugo Leo Sam Pip Finn Otto Jack".split()
+# Those a story is about, and those they meet: with names of their own even a very small model cannot take one for the other.
+GIRLS = "Lily Mia Rosa Anna Ella Nora Luna".split()
+BOYS = "Tom Max Ben Felix Leo Sam Jack".split()
+OTHER_GIRLS = "Ruby Clara Tilly Daisy Hazel".split()
+OTHER_BOYS = "Oscar Hugo Pip Finn Otto".split()
 TRAITS = "kind brave curious clever shy cheerful gentle patient quiet funny little young".split()
 COLOURS = "red blue green yellow white black orange purple pink brown grey golden".split()
 OBJECTS = "ball kite hat boat bell lantern basket scarf cup book drum key whistle blanket feather shell".split()
