@@ -170,9 +170,9 @@ Test(tiny, a_conversation_of_several_turns)
     fixture_close(&f);
 }
 
-/* Share of the held-out questions that are answered word for word; every `step`th is asked.  zeros: share of exact zeros
- * behind ReLU^2 meanwhile; may be NULL. */
-static double share_right(const char *path, int step, double *zeros)
+/* Share of the held-out questions that are answered word for word; every `step`th is asked, of the categories in a string or
+ * of all (NULL).  zeros: share of exact zeros behind ReLU^2 meanwhile; may be NULL. */
+static double share_right(const char *path, const char *categories, int step, double *zeros)
 {
     fixture f;
     answer a;
@@ -184,9 +184,9 @@ static double share_right(const char *path, int step, double *zeros)
     for (int i = 0; fgets(line, sizeof line, file) != NULL; i++) {
         char *question = strchr(line, '\t'), *wanted = question ? strchr(question + 1, '\t') : NULL;
         cr_assert_not_null(wanted, "line %d", i + 1);
-        *wanted++ = '\0';
+        *question = *wanted++ = '\0';
         wanted[strcspn(wanted, "\n")] = '\0';
-        if (i % step != 0) continue;
+        if (i % step != 0 || (categories != NULL && strstr(categories, line) == NULL)) continue;
         n++;
         right += strcmp(ask(chat, question + 1, &a), wanted) == 0;
     }
@@ -200,19 +200,61 @@ static double share_right(const char *path, int step, double *zeros)
 
 Test(tiny, held_out_questions)
 {
-    cr_assert_geq(share_right(NCE_TEST_MODELS "/tiny.gguf", 3, NULL), 0.95);
+    cr_assert_geq(share_right(NCE_TEST_MODELS "/tiny.gguf", NULL, 3, NULL), 0.95);
 }
 
 Test(tiny, held_out_questions_experts)
 {
-    cr_assert_geq(share_right(NCE_TEST_MODELS "/tiny-moe.gguf", 5, NULL), 0.90);
+    cr_assert_geq(share_right(NCE_TEST_MODELS "/tiny-moe.gguf", NULL, 5, NULL), 0.90);
 }
 
 Test(tiny, held_out_questions_ternary_and_zeros)
 {
     double zeros;
-    cr_assert_geq(share_right(NCE_TEST_MODELS "/tiny-ternary.gguf", 5, &zeros), 0.90);
+    cr_assert_geq(share_right(NCE_TEST_MODELS "/tiny-ternary.gguf", NULL, 5, &zeros), 0.90);
     cr_assert_geq(zeros, 0.69);
+}
+
+Test(tiny, held_out_questions_of_the_arithmetic_expert)
+{
+    static const char sums[] = "addition subtraction comparing sorting counting";
+    cr_assert_geq(share_right(NCE_TEST_MODELS "/expert-arithmetic.gguf", sums, 2, NULL), 0.90);
+}
+
+/* How many names of a list, between blanks, a story has. */
+static int names_in(const char *story, const char *const *names)
+{
+    int n = 0;
+    for (; *names != NULL; names++)
+        n += strstr(story, *names) != NULL;
+    return n;
+}
+
+/* Of ten stories, those that name one main and one other character (the lists of tools/train/words.py) and nobody else. */
+static int stories_that_keep_their_names(const char *path)
+{
+    static const char *const kinds[] = {"a fox", "a rabbit", "a bear", "an owl", "a mouse", "a cat", "a dog", "a frog", "a duck", "a pony"};
+    static const char *const heroes[] = {"Lily", "Mia", "Rosa", "Anna", "Ella", "Nora", "Luna", "Tom", "Max", "Ben", "Felix", "Leo", "Sam", "Jack", NULL};
+    static const char *const others[] = {"Ruby", "Clara", "Tilly", "Daisy", "Hazel", "Oscar", "Hugo", "Pip", "Finn", "Otto", NULL};
+    fixture f;
+    answer a;
+    int kept = 0;
+    nce_chat *chat = open_chat(&f, path);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char question[64];
+        snprintf(question, sizeof question, "Tell me a story about %s.", kinds[i]);
+        ask(chat, question, &a);
+        kept += names_in(a.text, heroes) == 1 && names_in(a.text, others) == 1;
+    }
+    nce_chat_destroy(chat);
+    fixture_close(&f);
+    return kept;
+}
+
+Test(tiny, stories_keep_their_characters)
+{
+    cr_assert_geq(stories_that_keep_their_names(NCE_TEST_MODELS "/tiny.gguf"), 9);
+    cr_assert_geq(stories_that_keep_their_names(NCE_TEST_MODELS "/expert-stories.gguf"), 9);
 }
 
 /* ---- numbers ---- */

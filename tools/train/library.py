@@ -6,7 +6,7 @@ import numpy as np
 
 from data import run
 
-ZERO_ACTIVATIONS = 10  # of nce/metrics.h
+ZERO_ACTIVATIONS = 15  # NCE_METRIC_ZERO_ACTIVATIONS of nce/metrics.h
 TEXT_FUNCTION = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)
 
 
