@@ -63,7 +63,7 @@ static inline NAME(plan) NAME(prepare)(const ARGS *a, const nce_snn_sweep *w, co
         for (size_t r = 0; r < 2; r++)
             p.ring[k][r] =
                 (uintptr_t)(a->ring + r * a->plane + slot * NCE_SNN_LANES) - (a->touched != NULL ? (uintptr_t)idle : 0);
-        p.marks[k] = a->touched + slot * a->touched_slot;
+        p.marks[k] = a->touched != NULL ? a->touched + slot * a->touched_slot : NULL;
     }
     return p;
 }
