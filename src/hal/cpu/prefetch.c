@@ -42,12 +42,17 @@ static void ask(const nce_weight *w, size_t at, size_t bytes)
     if (w != NULL && w->buffer->address != NULL) nce_cpu_prefetch_bytes(w->buffer->address + w->offset + at, bytes);
 }
 
+static size_t weight_bytes(const nce_weight *w)
+{
+    return w->expert_bytes * w->n_experts;
+}
+
 /* Experts are not known before the step chooses them. */
 static size_t bytes_of(const nce_op *op)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < op->n_matrices; i++)
-        bytes += op->matrix[i].w->expert_bytes * op->matrix[i].w->n_experts;
+        bytes += weight_bytes(op->matrix[i].w);
     return bytes;
 }
 
@@ -59,7 +64,7 @@ void nce_cpu_prefetch_ahead(nce_cpu_prefetch *f, const nce_program *p, size_t i)
     for (; f->next < p->n_ops && f->asked - f->begun < AHEAD_BYTES; f->next++) {
         const nce_op *op = &p->ops[f->next];
         for (uint32_t m = 0; m < op->n_matrices; m++)
-            ask(op->matrix[m].w, 0, op->matrix[m].w->expert_bytes * op->matrix[m].w->n_experts);
+            ask(op->matrix[m].w, 0, weight_bytes(op->matrix[m].w));
         f->asked += bytes_of(op);
     }
 }

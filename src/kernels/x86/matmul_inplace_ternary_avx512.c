@@ -75,100 +75,63 @@ INLINE __m512i minus_sum(const int32_t *x, int n, int c)
     return _mm512_srai_epi32(word(x + NCE_X32_START * n + c), 7);
 }
 
-/* 32 bytes of four fields; field 3, the top bits, are the first 32 elements. */
-INLINE void i2_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                         float (*out)[16], const int n)
+/* ---- I2_S, Q1_0, Q2_0: blocks of several pieces of 32, each with activations of its own ---- */
+
+enum { KIND_I2_S, KIND_Q1_0, KIND_Q2_0 };
+
+/* Word j of a piece as unsigned codes.  I2_S: fields where they lie, 4^(3 - piece) times, the top bits first; Q1_0: a bit each;
+ * Q2_0: four neighbours in a byte. */
+INLINE __m512i piece_codes(const __m512i *t, int piece, int j, const int kind)
 {
+    if (kind == KIND_I2_S) return and8(t[j], 3 << (6 - 2 * piece));
+    if (kind == KIND_Q1_0) return and8(spread(t[piece], 4 * j, 1), 1);
+    return and8(spread(t[2 * piece + j / 4], 8 * (j % 4), 2), 3);
+}
+
+/* The sum of unsigned codes as that of code + 1: a set bit of Q1_0 is 2. */
+INLINE __m512i piece_sum(__m512i sum, int piece, const int kind)
+{
+    if (kind == KIND_I2_S) return _mm512_srai_epi32(sum, (unsigned)(6 - 2 * piece));
+    return kind == KIND_Q1_0 ? _mm512_slli_epi32(sum, 1) : sum;
+}
+
+INLINE void pieces_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
+                           float (*out)[16], const int n, const int kind)
+{
+    const size_t bytes = kind == KIND_I2_S ? 32 : 18;
+    const int n_pieces = kind == KIND_Q2_0 ? 2 : 4;
     __m512 acc[NCE_FEW_GROUP];
     rows16 r = rows_at(w, s);
     UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 32) {
+    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * bytes) {
         __m512i t[8];
-        ahead_part(ahead, 32, b, 0, 1);
-        load_t(&r, 0, t);
-        load_t(&r, 16, t + 4);
-        UNROLL for (int k = 3; k >= 0; k--, x += NCE_X32_WORDS * n)
+        ahead_part(ahead, bytes, b, 0, 1);
+        load_t(&r, kind == KIND_I2_S ? 0 : 2, t);
+        if (kind == KIND_I2_S) load_t(&r, 16, t + 4);
+        const __m512 dw = kind == KIND_I2_S ? _mm512_set1_ps(1) : halves_at(&r, 0);
+        UNROLL for (int piece = 0; piece < n_pieces; piece++, x += NCE_X32_WORDS * n)
         {
-            __m512i dot[NCE_FEW_GROUP][2];
+            __m512i dot[NCE_FEW_GROUP][2]; /* two chains: vpdpbusd has a latency of 4 */
             UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
             UNROLL for (int j = 0; j < 8; j++)
             {
-                const __m512i u = and8(t[j], 3 << 2 * k);
+                const __m512i u = piece_codes(t, piece, j, kind);
                 UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
             }
             UNROLL for (int c = 0; c < n; c++)
             {
-                const __m512i sum = _mm512_srai_epi32(_mm512_add_epi32(dot[c][0], dot[c][1]), (unsigned)(2 * k));
-                acc[c] = add_block(acc[c], _mm512_set1_ps(1), x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
+                const __m512i sum = piece_sum(_mm512_add_epi32(dot[c][0], dot[c][1]), piece, kind);
+                acc[c] = add_block(acc[c], dw, x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
             }
         }
-        rows_step(&r, 32);
+        rows_step(&r, bytes);
     }
     UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
 }
+
+#define i2_s_segment(w, s, nb, x, a, acc, n) pieces_segment(w, s, nb, x, a, acc, n, KIND_I2_S)
+#define q1_0_segment(w, s, nb, x, a, acc, n) pieces_segment(w, s, nb, x, a, acc, n, KIND_Q1_0)
+#define q2_0_segment(w, s, nb, x, a, acc, n) pieces_segment(w, s, nb, x, a, acc, n, KIND_Q2_0)
 NCE_INPLACE(i2_s);
-
-INLINE void q1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                         float (*out)[16], const int n)
-{
-    __m512 acc[NCE_FEW_GROUP];
-    rows16 r = rows_at(w, s);
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 18) {
-        __m512i t[4];
-        ahead_part(ahead, 18, b, 0, 1);
-        load_t(&r, 2, t);
-        const __m512 dw = halves_at(&r, 0);
-        UNROLL for (int piece = 0; piece < 4; piece++, x += NCE_X32_WORDS * n)
-        { /* 2 * bit - 1: twice the sum of the chosen, less the sum of all */
-            __m512i dot[NCE_FEW_GROUP][2];
-            UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
-            UNROLL for (int j = 0; j < 8; j++)
-            {
-                const __m512i u = and8(spread(t[piece], 4 * j, 1), 1);
-                UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
-            }
-            UNROLL for (int c = 0; c < n; c++)
-            {
-                const __m512i sum = _mm512_slli_epi32(_mm512_add_epi32(dot[c][0], dot[c][1]), 1);
-                acc[c] = add_block(acc[c], dw, x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
-            }
-        }
-        rows_step(&r, 18);
-    }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
-}
 NCE_INPLACE(q1_0);
-
-/* Four neighbours in a byte: two words of 16 elements are spread to bytes at a time. */
-INLINE void q2_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                         float (*out)[16], const int n)
-{
-    __m512 acc[NCE_FEW_GROUP];
-    rows16 r = rows_at(w, s);
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, ahead += 16 * 18) {
-        __m512i t[4];
-        ahead_part(ahead, 18, b, 0, 1);
-        load_t(&r, 2, t);
-        const __m512 dw = halves_at(&r, 0);
-        UNROLL for (int piece = 0; piece < 2; piece++, x += NCE_X32_WORDS * n)
-        {
-            __m512i dot[NCE_FEW_GROUP][2];
-            UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
-            UNROLL for (int j = 0; j < 8; j++)
-            {
-                const __m512i u = and8(spread(t[2 * piece + j / 4], 8 * (j % 4), 2), 3);
-                UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
-            }
-            UNROLL for (int c = 0; c < n; c++)
-            {
-                const __m512i sum = _mm512_add_epi32(dot[c][0], dot[c][1]);
-                acc[c] = add_block(acc[c], dw, x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
-            }
-        }
-        rows_step(&r, 18);
-    }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
-}
 NCE_INPLACE(q2_0);
