@@ -129,6 +129,7 @@ static void run_exp2neg(check *c, const nce_vec_ops *ref, const nce_vec_ops *ops
 static void near(check *c, const char *what, double want, float got, double bound)
 {
     c->n_compared++;
+    check_digest(c, &got, 1);
     if (!(fabs((double)got - want) <= bound)) check_fail(c, "%s: %.9g, want %.17g", what, (double)got, want);
 }
 
