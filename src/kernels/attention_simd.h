@@ -175,7 +175,7 @@ INL int is_quantized(nce_type type)
 INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from, int to, int more)
 {
     vf acc[MAX_ROWS][MAX_REGS];
-    const int n = nu * NL;
+    const int n = nu * NL, column = type == NCE_TYPE_F32 ? 0 : u * 16; /* floats: constant offsets from a moved pointer */
     const float *w = a->w;
     nce_attn_prefetch *const f = a->prefetch;
     UNROLL for (int r = 0; r < nr; r++)
@@ -184,11 +184,12 @@ INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from,
     for (int j = from; j < to;) {
         const int tile = j / NCE_KV_PAGE, end = (tile + 1) * NCE_KV_PAGE, stop = to < end ? to : end;
         const uint8_t *row = a->v[tile] + (size_t)(j % NCE_KV_PAGE) * a->row_bytes;
+        row += (u * 16 - column) * 4;
         for (; j < stop; j++, row += a->row_bytes) {
             vf v[MAX_REGS], d = v_zero();
             UNROLL for (int c = 0; c < n; c++) {
                 if (is_quantized(type) && c * VL % 32 == 0) d = v_set1(a->vd[j * a->n_blocks + u / 2 + c * VL / 32]);
-                v[c] = value(type, row, u * 16 + c * VL, d);
+                v[c] = value(type, row, column + c * VL, d);
             }
             UNROLL for (int r = 0; r < nr; r++) {
                 const vf x = v_set1(w[r * NCE_ATTN_SPLIT + j]);
