@@ -70,7 +70,8 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     NCE_INPLACE_N(name, 4)                                                                                             \
     const nce_inplace_avx512 nce_inplace_##name##_avx512 = {.fn = {name##_1, name##_2, name##_3, name##_4}}
 
-/* In such a segment: word `line` of column c, n1 columns at x and n2 more at x2. */
+/* In such a segment: every column; word `line` of column c, n1 columns at x and n2 more at x2. */
+#define COLS UNROLL for (int c = 0; c < n; c++)
 #define NCE_X(line, c) ((c) < n1 ? x + (line)*n1 + (c) : x2 + (line)*n2 + (c)-n1)
 
 /* Compile name##_segment(..., n, n2) for every number of columns and every pair of groups. */

@@ -5,8 +5,6 @@
  * competes with vpdpbusd for the multiply pipes. */
 #include "src/kernels/x86/matmul_avx512.h"
 
-#define COLS UNROLL for (int c = 0; c < n; c++)
-
 /* Own the output lines before the tile is done. */
 INLINE void prefetch_y(float *y, size_t ld_y, int n)
 {
