@@ -7,7 +7,7 @@
 #include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
-enum { AHEAD_BYTES = 96 << 10, TILE = NCE_PANEL_ROWS };
+enum { TILE = NCE_PANEL_ROWS };
 
 typedef struct variant {
     nce_panel_kind kind;
@@ -75,7 +75,7 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n, size_t n2
     const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block;
     const size_t per_segment = NCE_SEGMENT / block;
     /* later groups find the tile in the cache */
-    const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
+    const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? NCE_AHEAD_BYTES : 0)) & ~(uintptr_t)63);
     __m512 sum[NCE_FEW];
     for (size_t b = 0; b < n_blocks; b += per_segment) {
         const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
@@ -194,10 +194,10 @@ static bool in_second_cache(const nce_act *a)
  * columns. */
 static const uint8_t *segment_few(const job *j, size_t r, size_t b, size_t nb, const uint8_t *ahead)
 {
-    enum { EXPANSION = 4 };
+    enum { EXPANSION = 4, CALLS = 2 };
     const size_t bytes = j->type->block_bytes, n_cols = j->a->n_cols, n_groups = nce_act_groups(n_cols);
     const size_t step = j->type->block / j->a->block * nce_panel_block_bytes(j->v.kind);
-    const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, at_once = bytes < 128 ? 128 / bytes : 1;
+    const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, at_once = (nb + CALLS - 1) / CALLS;
     const size_t total = TILE * nb * bytes, parts = EXPANSION + n_cols;
     const uint8_t *const from = ahead, *const w = j->w + r * j->row_bytes + b * bytes;
     for (size_t i = 0; i < nb; i += at_once) {
@@ -218,7 +218,8 @@ static void product_panels_few(const job *j)
 {
     const size_t block = j->type->block, n_blocks = j->a->k / block, per_segment = NCE_SEGMENT / block;
     for (size_t r = 0; r < j->n_rows; r += TILE) {
-        const uint8_t *ahead = (const uint8_t *)((uintptr_t)(j->w + r * j->row_bytes + AHEAD_BYTES) & ~(uintptr_t)63);
+        const uint8_t *ahead =
+            (const uint8_t *)((uintptr_t)(j->w + r * j->row_bytes + NCE_AHEAD_BYTES) & ~(uintptr_t)63);
         for (size_t b = 0; b < n_blocks; b += per_segment)
             ahead = segment_few(j, r, b, n_blocks - b < per_segment ? n_blocks - b : per_segment, ahead);
     }

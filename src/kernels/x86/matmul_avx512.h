@@ -172,6 +172,8 @@ INLINE __m512 halves_at(const rows16 *r, size_t off)
     return off == 0 ? half_lo(words_at(r, 0)) : half_hi(words_at(r, off - 2));
 }
 
+enum { NCE_AHEAD_BYTES = 96 << 10 }; /* weights asked for before they are used */
+
 /* To L2, not L1; volatile, because gcc gathers _mm_prefetch calls into one burst and halves the bandwidth. */
 INLINE void prefetch_l2(const uint8_t *p)
 {

@@ -49,8 +49,7 @@ INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
             }
         }
         const __m512 dw = halves_at(&r, 208);
-        COLS
-        _mm512_storeu_ps(out[c], add_block(_mm512_loadu_ps(out[c]), dw, NCE_X(NCE_X256_DA, c), isum[c]));
+        COLS _mm512_storeu_ps(out[c], add_block(_mm512_loadu_ps(out[c]), dw, NCE_X(NCE_X256_DA, c), isum[c]));
         ahead += 16 * 210;
         rows_step(&r, 210);
     }
@@ -91,8 +90,7 @@ INLINE void iq4_xs_segment(const uint8_t *w, size_t s, size_t n_blocks, const in
             COLS isum[c] = mul_add(isum[c], dot[c], sc);
         }
         const __m512 dw = half_lo(head[0]);
-        COLS
-        _mm512_storeu_ps(out[c], add_block(_mm512_loadu_ps(out[c]), dw, NCE_X(NCE_X256_DA, c), isum[c]));
+        COLS _mm512_storeu_ps(out[c], add_block(_mm512_loadu_ps(out[c]), dw, NCE_X(NCE_X256_DA, c), isum[c]));
         ahead += 16 * 136;
         rows_step(&r, 136);
     }
