@@ -65,19 +65,6 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     nce_inplace_iq1_s_avx512, nce_inplace_iq1_m_avx512, nce_inplace_tq1_0_avx512, nce_inplace_i2_s_avx512,
     nce_inplace_q1_0_avx512, nce_inplace_q2_0_avx512;
 
-/* Compile name##_segment(..., n), always inline, for every number of columns. */
-#define NCE_INPLACE_N(name, n)                                                                                         \
-    static void name##_##n(const uint8_t *w, size_t s, size_t nb, const int32_t *x, const uint8_t *a, float(*acc)[16]) \
-    {                                                                                                                  \
-        name##_segment(w, s, nb, x, a, acc, n);                                                                        \
-    }
-#define NCE_INPLACE(name)                                                                                              \
-    NCE_INPLACE_N(name, 1)                                                                                             \
-    NCE_INPLACE_N(name, 2)                                                                                             \
-    NCE_INPLACE_N(name, 3)                                                                                             \
-    NCE_INPLACE_N(name, 4)                                                                                             \
-    const nce_inplace_avx512 nce_inplace_##name##_avx512 = {.fn = {name##_1, name##_2, name##_3, name##_4}}
-
 /* In such a segment: every column; word `line` of column c, n1 columns at x and n2 more at x2. */
 #define COLS UNROLL for (int c = 0; c < n; c++)
 #define NCE_X(line, c) ((c) < n1 ? x + (line)*n1 + (c) : x2 + (line)*n2 + (c)-n1)
@@ -94,7 +81,7 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     {                                                                                                                  \
         name##_segment(w, s, nb, x, x2, a, acc, n, n2);                                                                \
     }
-#define NCE_INPLACE_PAIRS(name)                                                                                        \
+#define NCE_INPLACE(name)                                                                                              \
     NCE_INPLACE_ONE(name, 1)                                                                                           \
     NCE_INPLACE_ONE(name, 2)                                                                                           \
     NCE_INPLACE_ONE(name, 3)                                                                                           \
@@ -286,6 +273,20 @@ INLINE __m512 add_block(__m512 acc, __m512 dw, const int32_t *da, __m512i isum)
 INLINE __m512 sub_block(__m512 acc, __m512 dmin, const int32_t *da, __m512i msum)
 {
     return _mm512_fnmadd_ps(_mm512_mul_ps(dmin, word_ps(da)), _mm512_cvtepi32_ps(msum), acc);
+}
+
+/* The same with accumulators in memory, for blocks of 256 in place: eight columns need the registers for their sums. */
+INLINE void clear_out(float (*out)[16], int n)
+{
+    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], _mm512_setzero_ps());
+}
+INLINE void add_out(float *out, __m512 dw, const int32_t *da, __m512i isum)
+{
+    _mm512_storeu_ps(out, add_block(_mm512_loadu_ps(out), dw, da, isum));
+}
+INLINE void sub_out(float *out, __m512 dmin, const int32_t *da, __m512i msum)
+{
+    _mm512_storeu_ps(out, sub_block(_mm512_loadu_ps(out), dmin, da, msum));
 }
 
 #endif

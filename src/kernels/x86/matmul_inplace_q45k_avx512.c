@@ -16,7 +16,7 @@ INLINE void q45k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
     const int n = n1 + n2;
     const bool two = n <= NCE_FEW_GROUP; /* chains of vpdpbusd a column: both nibbles of a byte at once */
     rows16 r = rows_at(w, s);
-    COLS _mm512_storeu_ps(out[c], _mm512_setzero_ps());
+    clear_out(out, n);
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n1, x2 += NCE_X256_WORDS_FEW * n2) {
         __m512i head[4], h[8], sc[2], mn[2], isum[NCE_FEW];
         load_t(&r, 0, head);
@@ -55,9 +55,8 @@ INLINE void q45k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
             __m512i msum = _mm512_setzero_si512();
             UNROLL for (int j = 0; j < 4; j++) msum =
                 _mm512_dpwssd_epi32(msum, m[j], word(NCE_X(NCE_X256_PAIR32 + j, c)));
-            const __m512 acc =
-                add_block(_mm512_loadu_ps(out[c]), dw, da, five ? isum[c] : _mm512_srai_epi32(isum[c], 4));
-            _mm512_storeu_ps(out[c], sub_block(acc, dmin, da, msum));
+            add_out(out[c], dw, da, five ? isum[c] : _mm512_srai_epi32(isum[c], 4));
+            sub_out(out[c], dmin, da, msum);
         }
         ahead += 16 * bytes;
         rows_step(&r, bytes);
@@ -66,5 +65,5 @@ INLINE void q45k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 
 #define q4_k_segment(w, s, nb, x, x2, a, acc, n, n2) q45k_segment(w, s, nb, x, x2, a, acc, n, n2, 0)
 #define q5_k_segment(w, s, nb, x, x2, a, acc, n, n2) q45k_segment(w, s, nb, x, x2, a, acc, n, n2, 1)
-NCE_INPLACE_PAIRS(q4_k);
-NCE_INPLACE_PAIRS(q5_k);
+NCE_INPLACE(q4_k);
+NCE_INPLACE(q5_k);

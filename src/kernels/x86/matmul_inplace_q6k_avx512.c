@@ -20,7 +20,7 @@ INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 {
     const int n = n1 + n2;
     rows16 r = rows_at(w, s);
-    COLS _mm512_storeu_ps(out[c], _mm512_setzero_ps());
+    clear_out(out, n);
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n1, x2 += NCE_X256_WORDS_FEW * n2) {
         __m512i scales[4], isum[NCE_FEW];
         load_t(&r, 192, scales);
@@ -49,12 +49,12 @@ INLINE void q6_k_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
             }
         }
         const __m512 dw = halves_at(&r, 208);
-        COLS _mm512_storeu_ps(out[c], add_block(_mm512_loadu_ps(out[c]), dw, NCE_X(NCE_X256_DA, c), isum[c]));
+        COLS add_out(out[c], dw, NCE_X(NCE_X256_DA, c), isum[c]);
         ahead += 16 * 210;
         rows_step(&r, 210);
     }
 }
-NCE_INPLACE_PAIRS(q6_k);
+NCE_INPLACE(q6_k);
 
 INLINE void iq4_xs_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const int32_t *x2,
                            const uint8_t *ahead, float (*out)[16], const int n1, const int n2)
@@ -62,7 +62,7 @@ INLINE void iq4_xs_segment(const uint8_t *w, size_t s, size_t n_blocks, const in
     const __m512i table = iq4_table();
     const int n = n1 + n2;
     rows16 r = rows_at(w, s);
-    COLS _mm512_storeu_ps(out[c], _mm512_setzero_ps());
+    clear_out(out, n);
     for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n1, x2 += NCE_X256_WORDS_FEW * n2) {
         __m512i head[4], isum[NCE_FEW];
         load_t(&r, 0, head); /* 8 bytes of it: d, 8 x 2 high bits, 8 low nibbles */
@@ -90,9 +90,9 @@ INLINE void iq4_xs_segment(const uint8_t *w, size_t s, size_t n_blocks, const in
             COLS isum[c] = mul_add(isum[c], dot[c], sc);
         }
         const __m512 dw = half_lo(head[0]);
-        COLS _mm512_storeu_ps(out[c], add_block(_mm512_loadu_ps(out[c]), dw, NCE_X(NCE_X256_DA, c), isum[c]));
+        COLS add_out(out[c], dw, NCE_X(NCE_X256_DA, c), isum[c]);
         ahead += 16 * 136;
         rows_step(&r, 136);
     }
 }
-NCE_INPLACE_PAIRS(iq4_xs);
+NCE_INPLACE(iq4_xs);
