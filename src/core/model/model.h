@@ -65,6 +65,8 @@ typedef struct nce_rope_table {
     uint32_t n_rot;
     float step;        /* base^(-2 / n_rot) */
     double magnitude;  /* of the rotation (YaRN, LongRoPE) */
+    double temperature_scale; /* of a table without angles; 0: it has them */
+    uint32_t temperature_length;
     double scale[512]; /* [n_rot / 2]: head sizes are at most 1024 */
 } nce_rope_table;
 /* long_context: the session's context is longer than n_ctx_original (LongRoPE has two sets of factors). */
