@@ -57,6 +57,6 @@ INLINE void block32_segment(const uint8_t *w, size_t s, size_t n_blocks, const i
 #define q4_0_segment(w, s, nb, x, x2, a, acc, n, n2) block32_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_Q4_0)
 #define iq4_nl_segment(w, s, nb, x, x2, a, acc, n, n2) block32_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_IQ4_NL)
 #define q8_0_segment(w, s, nb, x, x2, a, acc, n, n2) block32_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_Q8_0)
-NCE_INPLACE_PAIRS(q4_0);
-NCE_INPLACE_PAIRS(iq4_nl);
-NCE_INPLACE_PAIRS(q8_0);
+NCE_INPLACE(q4_0);
+NCE_INPLACE(iq4_nl);
+NCE_INPLACE(q8_0);

@@ -61,7 +61,7 @@ INLINE void more_segment(const uint8_t *w, size_t s, size_t n_blocks, const int3
 #define q5_0_segment(w, s, nb, x, x2, a, acc, n, n2) more_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_Q5_0)
 #define q5_1_segment(w, s, nb, x, x2, a, acc, n, n2) more_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_Q5_1)
 #define mxfp4_segment(w, s, nb, x, x2, a, acc, n, n2) more_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_MXFP4)
-NCE_INPLACE_PAIRS(q4_1);
-NCE_INPLACE_PAIRS(q5_0);
-NCE_INPLACE_PAIRS(q5_1);
-NCE_INPLACE_PAIRS(mxfp4);
+NCE_INPLACE(q4_1);
+NCE_INPLACE(q5_0);
+NCE_INPLACE(q5_1);
+NCE_INPLACE(mxfp4);

@@ -11,7 +11,8 @@
 #define FIELDS4(b) FIELDS(b), FIELDS((b) + 1), FIELDS((b) + 2), FIELDS((b) + 3)
 #define FIELDS16(b) FIELDS4(b), FIELDS4((b) + 4), FIELDS4((b) + 8), FIELDS4((b) + 12)
 #define FIELDS64(b) FIELDS16(b), FIELDS16((b) + 16), FIELDS16((b) + 32), FIELDS16((b) + 48)
-static const uint8_t fields_of[256] __attribute__((aligned(64))) = {FIELDS64(0), FIELDS64(64), FIELDS64(128), FIELDS64(192)};
+static const uint8_t fields_of[256]
+    __attribute__((aligned(64))) = {FIELDS64(0), FIELDS64(64), FIELDS64(128), FIELDS64(192)};
 
 INLINE __m512i later_digits(__m512i v)
 {
@@ -28,51 +29,54 @@ INLINE __m512i first_digit(__m512i v)
 }
 
 /* dot[c][k] += digit 4 - k of four bytes a row, 4^k times; the first digit joins the second's chain. */
-INLINE void tq1_0_digits(__m512i (*dot)[4], const __m512i v, const int32_t *x, size_t stride, int n_digits, const int n)
+INLINE void tq1_0_digits(__m512i (*dot)[4], __m512i v, const int32_t *x, const int32_t *x2, int line, int stride,
+                         int n_digits, const int n1, const int n2)
 {
+    const int n = n1 + n2;
     const __m512i u0 = first_digit(v), u = later_digits(v);
-    UNROLL for (int c = 0; c < n; c++)
+    COLS
     {
-        dot[c][3] = dot4(dot[c][3], u0, x + c);
-        UNROLL for (int k = 1; k < n_digits; k++) dot[c][4 - k] = dot4(dot[c][4 - k], and8(u, 3 << (8 - 2 * k)), x + k * stride + c);
+        dot[c][3] = dot4(dot[c][3], u0, NCE_X(line, c));
+        UNROLL for (int k = 1; k < n_digits; k++) dot[c][4 - k] =
+            dot4(dot[c][4 - k], and8(u, 3 << (8 - 2 * k)), NCE_X(line + k * stride, c));
     }
 }
 
-INLINE void tq1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                          float (*out)[16], const int n)
+INLINE void tq1_0_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const int32_t *x2,
+                          const uint8_t *ahead, float (*out)[16], const int n1, const int n2)
 {
-    __m512 acc[NCE_FEW_GROUP];
+    const int n = n1 + n2;
     rows16 r = rows_at(w, s);
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 54) {
-        __m512i dot[NCE_FEW_GROUP][4];
-        UNROLL for (int c = 0; c < n; c++) UNROLL for (int k = 0; k < 4; k++) dot[c][k] = _mm512_setzero_si512();
-        tq1_0_digits(dot, words_at(&r, 48), x + 60 * n, (size_t)n, 4, n);
+    clear_out(out, n);
+    for (size_t b = 0; b < n_blocks;
+         b++, x += NCE_X256_WORDS_FEW * n1, x2 += NCE_X256_WORDS_FEW * n2, ahead += 16 * 54) {
+        __m512i dot[NCE_FEW][4];
+        COLS UNROLL for (int k = 0; k < 4; k++) dot[c][k] = _mm512_setzero_si512();
+        tq1_0_digits(dot, words_at(&r, 48), x, x2, 60, 1, 4, n1, n2);
         UNROLL for (size_t g = 0; g < 3; g++)
         {
             __m512i t[4];
             ahead_part(ahead, 54, b, g, 3);
             load_t(&r, 16 * g, t);
             UNROLL for (size_t j = 0; j < 4; j++)
-                tq1_0_digits(dot, t[j], x + ((g < 2 ? 4 * g : 40) + j) * (size_t)n, (g < 2 ? 8 : 4) * (size_t)n, 5, n);
+                tq1_0_digits(dot, t[j], x, x2, (int)((g < 2 ? 4 * g : 40) + j), g < 2 ? 8 : 4, 5, n1, n2);
         }
         const __m512 dw = halves_at(&r, 52);
-        UNROLL for (int c = 0; c < n; c++)
+        COLS
         {
             __m512i sum = dot[c][3];
             UNROLL for (int k = 2; k >= 0; k--) sum = _mm512_add_epi32(_mm512_srai_epi32(sum, 2), dot[c][k]);
-            acc[c] = add_block(acc[c], dw, x + NCE_X256_DA * n + c, _mm512_add_epi32(sum, word(x + NCE_X256_MINUS1 * n + c)));
+            add_out(out[c], dw, NCE_X(NCE_X256_DA, c), _mm512_add_epi32(sum, word(NCE_X(NCE_X256_MINUS1, c))));
         }
         rows_step(&r, 54);
     }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
 }
 NCE_INPLACE(tq1_0);
 
 /* -(sum of codes) of a block of 32. */
-INLINE __m512i minus_sum(const int32_t *x, int n, int c)
+INLINE __m512i minus_sum(const int32_t *start)
 {
-    return _mm512_srai_epi32(word(x + NCE_X32_START * n + c), 7);
+    return _mm512_srai_epi32(word(start), 7);
 }
 
 /* ---- I2_S, Q1_0, Q2_0: blocks of several pieces of 32, each with activations of its own ---- */
@@ -95,43 +99,46 @@ INLINE __m512i piece_sum(__m512i sum, int piece, const int kind)
     return kind == KIND_Q1_0 ? _mm512_slli_epi32(sum, 1) : sum;
 }
 
-INLINE void pieces_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                           float (*out)[16], const int n, const int kind)
+INLINE void pieces_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const int32_t *x2,
+                           const uint8_t *ahead, float (*out)[16], const int n1, const int n2, const int kind)
 {
     const size_t bytes = kind == KIND_I2_S ? 32 : 18;
     const int n_pieces = kind == KIND_Q2_0 ? 2 : 4;
-    __m512 acc[NCE_FEW_GROUP];
+    const int n = n1 + n2;
+    const bool two = n <= NCE_FEW_GROUP; /* chains of vpdpbusd, which has a latency of 4 */
+    __m512 acc[NCE_FEW];
     rows16 r = rows_at(w, s);
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    COLS acc[c] = _mm512_setzero_ps();
     for (size_t b = 0; b < n_blocks; b++, ahead += 16 * bytes) {
         __m512i t[8];
         ahead_part(ahead, bytes, b, 0, 1);
         load_t(&r, kind == KIND_I2_S ? 0 : 2, t);
         if (kind == KIND_I2_S) load_t(&r, 16, t + 4);
         const __m512 dw = kind == KIND_I2_S ? _mm512_set1_ps(1) : halves_at(&r, 0);
-        UNROLL for (int piece = 0; piece < n_pieces; piece++, x += NCE_X32_WORDS * n)
+        UNROLL for (int piece = 0; piece < n_pieces; piece++, x += NCE_X32_WORDS * n1, x2 += NCE_X32_WORDS * n2)
         {
-            __m512i dot[NCE_FEW_GROUP][2]; /* two chains: vpdpbusd has a latency of 4 */
-            UNROLL for (int c = 0; c < n; c++) dot[c][0] = dot[c][1] = _mm512_setzero_si512();
+            __m512i dot[NCE_FEW][2];
+            COLS dot[c][0] = dot[c][1] = _mm512_setzero_si512();
             UNROLL for (int j = 0; j < 8; j++)
             {
                 const __m512i u = piece_codes(t, piece, j, kind);
-                UNROLL for (int c = 0; c < n; c++) dot[c][j % 2] = dot4(dot[c][j % 2], u, x + j * n + c);
+                COLS dot[c][two * j % 2] = dot4(dot[c][two * j % 2], u, NCE_X(j, c));
             }
-            UNROLL for (int c = 0; c < n; c++)
+            COLS
             {
                 const __m512i sum = piece_sum(_mm512_add_epi32(dot[c][0], dot[c][1]), piece, kind);
-                acc[c] = add_block(acc[c], dw, x + NCE_X32_DA * n + c, _mm512_add_epi32(sum, minus_sum(x, n, c)));
+                acc[c] = add_block(acc[c], dw, NCE_X(NCE_X32_DA, c),
+                                   _mm512_add_epi32(sum, minus_sum(NCE_X(NCE_X32_START, c))));
             }
         }
         rows_step(&r, bytes);
     }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
+    COLS _mm512_storeu_ps(out[c], acc[c]);
 }
 
-#define i2_s_segment(w, s, nb, x, a, acc, n) pieces_segment(w, s, nb, x, a, acc, n, KIND_I2_S)
-#define q1_0_segment(w, s, nb, x, a, acc, n) pieces_segment(w, s, nb, x, a, acc, n, KIND_Q1_0)
-#define q2_0_segment(w, s, nb, x, a, acc, n) pieces_segment(w, s, nb, x, a, acc, n, KIND_Q2_0)
+#define i2_s_segment(w, s, nb, x, x2, a, acc, n, n2) pieces_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_I2_S)
+#define q1_0_segment(w, s, nb, x, x2, a, acc, n, n2) pieces_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_Q1_0)
+#define q2_0_segment(w, s, nb, x, x2, a, acc, n, n2) pieces_segment(w, s, nb, x, x2, a, acc, n, n2, KIND_Q2_0)
 NCE_INPLACE(i2_s);
 NCE_INPLACE(q1_0);
 NCE_INPLACE(q2_0);

@@ -30,14 +30,15 @@ INLINE __m512i joined(__m512i low, __m512i high)
 }
 
 /* A word's eight codes times those of n columns, from line `line` of x on. */
-INLINE void add_word(__m512i low[NCE_FEW_GROUP], __m512i high[NCE_FEW_GROUP], __m512i word8, const int32_t *x, int line,
-                     int n)
+INLINE void add_word(__m512i low[NCE_FEW], __m512i high[NCE_FEW], __m512i word8, const int32_t *x, const int32_t *x2,
+                     int line, int n1, int n2)
 {
+    const int n = n1 + n2;
     const __m512i u = lo4(word8), v = and8(word8, 240);
-    UNROLL for (int c = 0; c < n; c++)
+    COLS
     {
-        low[c] = dot4(low[c], u, x + line * n + c);
-        high[c] = dot4(high[c], v, x + (line + 1) * n + c);
+        low[c] = dot4(low[c], u, NCE_X(line, c));
+        high[c] = dot4(high[c], v, NCE_X(line + 1, c));
     }
 }
 
@@ -58,40 +59,37 @@ INLINE __m512i s_half(__m512i pair, int which)
     return which ? _mm512_srli_epi32(pair, 16) : _mm512_and_si512(pair, SET32(0xffff));
 }
 
-INLINE void iq1_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                          float (*out)[16], const int n)
+INLINE void iq1_s_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const int32_t *x2,
+                          const uint8_t *ahead, float (*out)[16], const int n1, const int n2)
 {
-    __m512 acc[NCE_FEW_GROUP];
+    const int n = n1 + n2;
     rows16 r = rows_at(w, s);
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 50) {
-        __m512i low8[8], fields[4], isum[NCE_FEW_GROUP], msum[NCE_FEW_GROUP];
+    clear_out(out, n);
+    for (size_t b = 0; b < n_blocks;
+         b++, x += NCE_X256_WORDS_FEW * n1, x2 += NCE_X256_WORDS_FEW * n2, ahead += 16 * 50) {
+        __m512i low8[8], fields[4], isum[NCE_FEW], msum[NCE_FEW];
         load_t(&r, 2, low8);
         load_t(&r, 18, low8 + 4);
         load_t(&r, 34, fields);
-        UNROLL for (int c = 0; c < n; c++) isum[c] = msum[c] = _mm512_setzero_si512();
+        COLS isum[c] = msum[c] = _mm512_setzero_si512();
         UNROLL for (int j = 0; j < 8; j++)
         {
             const __m512i f = fields[j / 2], scales = s_scales(f);
-            __m512i low[NCE_FEW_GROUP], high[NCE_FEW_GROUP];
+            __m512i low[NCE_FEW], high[NCE_FEW];
             ahead_part(ahead, 50, b, (size_t)j, 8);
-            UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_setzero_si512();
+            COLS low[c] = high[c] = _mm512_setzero_si512();
             UNROLL for (int k = 0; k < 4; k++)
-                add_word(low, high, nibbles(low8[j], k, f, 16 * (j % 2) + 3 * k), x, 8 * j + 2 * k, n);
-            UNROLL for (int c = 0; c < n; c++) isum[c] =
-                mul_add(isum[c], joined(low[c], high[c]), s_half(scales, j % 2));
+                add_word(low, high, nibbles(low8[j], k, f, 16 * (j % 2) + 3 * k), x, x2, 8 * j + 2 * k, n1, n2);
+            COLS isum[c] = mul_add(isum[c], joined(low[c], high[c]), s_half(scales, j % 2));
             if (j % 2) { /* 8 value is 8 (value + 1) - 8 */
                 const __m512i rest = _mm512_mullo_epi16(scales, _mm512_sub_epi16(s_signs(f), _mm512_set1_epi16(8)));
-                UNROLL for (int c = 0; c < n; c++) msum[c] =
-                    _mm512_dpwssd_epi32(msum[c], rest, word(x + (NCE_X256_PAIR32 + j / 2) * n + c));
+                COLS msum[c] = _mm512_dpwssd_epi32(msum[c], rest, word(NCE_X(NCE_X256_PAIR32 + j / 2, c)));
             }
         }
         const __m512 dw = _mm512_mul_ps(halves_at(&r, 0), _mm512_set1_ps(0.125f));
-        UNROLL for (int c = 0; c < n; c++) acc[c] =
-            add_block(acc[c], dw, x + NCE_X256_DA * n + c, _mm512_add_epi32(_mm512_srai_epi32(isum[c], 3), msum[c]));
+        COLS add_out(out[c], dw, NCE_X(NCE_X256_DA, c), _mm512_add_epi32(_mm512_srai_epi32(isum[c], 3), msum[c]));
         rows_step(&r, 50);
     }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
 }
 NCE_INPLACE(iq1_s);
 
@@ -120,45 +118,43 @@ INLINE __m512 m_d(const __m512i w[2])
     return _mm512_mul_ps(half_lo(v), _mm512_set1_ps(0.125f));
 }
 
-INLINE void iq1_m_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const uint8_t *ahead,
-                          float (*out)[16], const int n)
+INLINE void iq1_m_segment(const uint8_t *w, size_t s, size_t n_blocks, const int32_t *x, const int32_t *x2,
+                          const uint8_t *ahead, float (*out)[16], const int n1, const int n2)
 {
-    __m512 acc[NCE_FEW_GROUP];
+    const int n = n1 + n2;
     rows16 r = rows_at(w, s);
-    UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, x += NCE_X256_WORDS_FEW * n, ahead += 16 * 56) {
-        __m512i low8[8], high[4], last[4], isum[NCE_FEW_GROUP], msum[NCE_FEW_GROUP];
+    clear_out(out, n);
+    for (size_t b = 0; b < n_blocks;
+         b++, x += NCE_X256_WORDS_FEW * n1, x2 += NCE_X256_WORDS_FEW * n2, ahead += 16 * 56) {
+        __m512i low8[8], high[4], last[4], isum[NCE_FEW], msum[NCE_FEW];
         load_t(&r, 0, low8);
         load_t(&r, 16, low8 + 4);
         load_t(&r, 32, high);
         load_t(&r, 40, last); /* the scales are words 2 and 3 */
-        UNROLL for (int c = 0; c < n; c++) isum[c] = msum[c] = _mm512_setzero_si512();
+        COLS isum[c] = msum[c] = _mm512_setzero_si512();
         UNROLL for (int j = 0; j < 8; j++)
         { /* sub-blocks 2j and 2j + 1 */
             const __m512i scale[2] = {m_scale(last + 2, 2 * j), m_scale(last + 2, 2 * j + 1)};
             ahead_part(ahead, 56, b, (size_t)j, 8);
             UNROLL for (int h = 0; h < 2; h++)
             {
-                __m512i lo[NCE_FEW_GROUP], hi[NCE_FEW_GROUP];
-                UNROLL for (int c = 0; c < n; c++) lo[c] = hi[c] = _mm512_setzero_si512();
+                __m512i lo[NCE_FEW], hi[NCE_FEW];
+                COLS lo[c] = hi[c] = _mm512_setzero_si512();
                 UNROLL for (int i = 4 * j + 2 * h; i < 4 * j + 2 * h + 2; i++)
-                    add_word(lo, hi, m_word(low8[i / 4], high[i / 8], i), x, 2 * i, n);
-                UNROLL for (int c = 0; c < n; c++) isum[c] = mul_add(isum[c], joined(lo[c], hi[c]), scale[h]);
+                    add_word(lo, hi, m_word(low8[i / 4], high[i / 8], i), x, x2, 2 * i, n1, n2);
+                COLS isum[c] = mul_add(isum[c], joined(lo[c], hi[c]), scale[h]);
             }
             const __m512i both = _mm512_or_si512(scale[0], _mm512_slli_epi32(scale[1], 16));
-            UNROLL for (int c = 0; c < n; c++) msum[c] =
-                _mm512_dpwssd_epi32(msum[c], both, word(x + (NCE_X256_PAIR16 + j) * n + c));
+            COLS msum[c] = _mm512_dpwssd_epi32(msum[c], both, word(NCE_X(NCE_X256_PAIR16 + j, c)));
         }
         const __m512 dw = m_d(last + 2);
-        UNROLL for (int c = 0; c < n; c++)
+        COLS
         {
             const __m512i nine = _mm512_add_epi32(_mm512_slli_epi32(msum[c], 3), msum[c]);
-            acc[c] =
-                add_block(acc[c], dw, x + NCE_X256_DA * n + c, _mm512_sub_epi32(_mm512_srai_epi32(isum[c], 3), nine));
+            add_out(out[c], dw, NCE_X(NCE_X256_DA, c), _mm512_sub_epi32(_mm512_srai_epi32(isum[c], 3), nine));
         }
         rows_step(&r, 56);
     }
-    UNROLL for (int c = 0; c < n; c++) _mm512_storeu_ps(out[c], acc[c]);
 }
 NCE_INPLACE(iq1_m);
 
