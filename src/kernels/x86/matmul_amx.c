@@ -1,29 +1,12 @@
 /* The AMX product: activations packed for tiles, and the loop over segments and panels (see matmul_amx.h). */
-#include "src/kernels/x86/matmul_amx.h"
-#include "src/kernels/x86/matmul_avx512.h"
+#include "src/kernels/x86/matmul_amx_tiles.h"
 
-enum { TILE = NCE_AMX_TILE, FROM_COLUMNS = 33 };
-
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-static void configure(void)
-{
-    _Alignas(64) tile_config c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.rows[i] = TILE;
-        c.row_bytes[i] = 64;
-    }
-    __asm__ volatile("" ::"r"(&c) : "memory"); /* gcc 12 thinks that the instruction reads 8 bytes only */
-    _tile_loadconfig(&c);
-}
+enum { FROM_COLUMNS = 33 };
 
 /* ---- activations ---- */
 
-static bool wide(uint32_t block, size_t n_cols)
+/* Packed for tiles? */
+static bool tiled(uint32_t block, size_t n_cols)
 {
     return block == 256 && n_cols >= FROM_COLUMNS;
 }
@@ -35,7 +18,7 @@ enum { BLOCK_WORDS = TILE * NCE_AMX_WORDS };
 
 size_t nce_act_bytes_amx(uint32_t block, size_t n_cols, size_t k)
 {
-    if (!wide(block, n_cols)) return nce_act_bytes(block, n_cols, k);
+    if (!tiled(block, n_cols)) return nce_act_bytes(block, n_cols, k);
     if (n_cols > SIZE_MAX - TILE || nce_act_bytes(block, n_cols + TILE, k) == 0) return 0;
     return n_groups(n_cols) * (k / block) * BLOCK_WORDS * 4 + 64;
 }
@@ -58,7 +41,7 @@ static void pack_column(int32_t *dst, size_t c, const float *x)
 
 void nce_act_pack_amx(const nce_act *a, const float *x, size_t ld_x, size_t part, size_t n_parts)
 {
-    if (!wide(a->block, a->n_cols)) {
+    if (!tiled(a->block, a->n_cols)) {
         nce_act_pack_avx512(a, x, ld_x, part, n_parts);
         return;
     }
@@ -99,9 +82,7 @@ static void make_operand(const job *j, size_t r, size_t b, size_t n_blocks, uint
 {
     const size_t left = j->n_rows - r < TILE ? j->n_rows - r : TILE;
     const uint8_t *const w = j->w + r * j->row_bytes + b * j->type->block_bytes;
-    const bool planes = j->kind >= NCE_PANEL_SUB32;
-    nce_expand_avx512(j->type, w, j->row_bytes, left, n_blocks, j->pad, planes ? j->panel : out);
-    if (planes) nce_amx_split_planes(j->panel, j->kind, n_blocks, out);
+    nce_amx_make_operand(j->type, w, j->row_bytes, left, n_blocks, j->pad, j->panel, out);
 }
 
 static void prefetch_rows(const job *j, size_t r, size_t b, size_t n_blocks)
@@ -160,8 +141,12 @@ static void segment_of_rows(const job *j, size_t r, size_t b, size_t nb)
 void nce_product_amx(const nce_type_info *type, const void *weights, size_t row_bytes, size_t n_rows, const nce_act *a,
                      float *y, size_t ld_y, void *scratch)
 {
-    if (!wide(a->block, a->n_cols)) {
+    if (!tiled(a->block, a->n_cols)) {
         nce_product_avx512(type, weights, row_bytes, n_rows, a, y, ld_y, scratch);
+        return;
+    }
+    if (a->n_cols <= NCE_AMX_FEW_COLUMNS) {
+        nce_product_amx_few(type, weights, row_bytes, n_rows, a, y, ld_y, scratch);
         return;
     }
     const size_t n_blocks = a->k / 256, per_segment = NCE_SEGMENT / 256;
@@ -174,7 +159,7 @@ void nce_product_amx(const nce_type_info *type, const void *weights, size_t row_
     _Static_assert(2 * NCE_PANEL_BYTES + 2 * NCE_AMX_PLANES_BYTES + (2 * NCE_AMX_STEP_SUMS + NCE_AMX_ACC) * 4 <=
                        NCE_AMX_SCRATCH,
                    "scratch");
-    configure();
+    amx_configure();
     for (size_t b = 0; b < n_blocks; b += per_segment)
         for (size_t r = 0; r < n_rows; r += NCE_AMX_PANELS * TILE)
             segment_of_rows(&j, r, b, n_blocks - b < per_segment ? n_blocks - b : per_segment);

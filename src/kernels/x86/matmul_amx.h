@@ -46,7 +46,13 @@ enum { NCE_AMX_ACC = NCE_AMX_PANELS * NCE_AMX_GROUPS * NCE_AMX_TILE * NCE_AMX_TI
 typedef void nce_amx_fn(const nce_amx_job *j);
 nce_amx_fn nce_amx_flat256, nce_amx_flat256_min, nce_amx_planes, nce_amx_planes_min;
 
-void nce_amx_split_planes(const uint8_t *panel, nce_panel_kind kind, size_t n_blocks, uint8_t *planes);
+/* n_blocks of the file of up to 16 rows as an operand: a panel, or the planes made of it.  pad, panel: NCE_PANEL_BYTES each. */
+void nce_amx_make_operand(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_blocks,
+                          uint8_t *pad, uint8_t *panel, uint8_t *out);
+
+/* Up to so many columns, in the order of the file. */
+enum { NCE_AMX_FEW_COLUMNS = 64 };
+nce_product_fn nce_product_amx_few;
 
 /* From the AVX-512 files.  The kind of panel that nce_expand_avx512 makes of a type. */
 nce_panel_kind nce_panel_kind_avx512(const nce_type_info *type);

@@ -32,7 +32,7 @@ INLINE void two_planes_unsigned(__m512i codes, __m512i scale, __m512i *high, __m
     *low = _mm512_mullo_epi16(codes, _mm512_and_si512(both, _mm512_set1_epi16(7)));
 }
 
-void nce_amx_split_planes(const uint8_t *p, nce_panel_kind kind, size_t n_blocks, uint8_t *out)
+static void split_planes(const uint8_t *p, nce_panel_kind kind, size_t n_blocks, uint8_t *out)
 {
     const size_t head = nce_panel_head(kind), n_sub = kind == NCE_PANEL_SUB16 ? 16 : 8, first = head - n_sub;
     const __m512i offset = SET8(nce_panel_offset(kind));
@@ -50,4 +50,13 @@ void nce_amx_split_planes(const uint8_t *p, nce_panel_kind kind, size_t n_blocks
             _mm512_store_si512(out + 64 * (NCE_AMX_PLANES_HEAD + NCE_AMX_PLANE_LINES + i), low);
         }
     }
+}
+
+void nce_amx_make_operand(const nce_type_info *type, const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_blocks,
+                          uint8_t *pad, uint8_t *panel, uint8_t *out)
+{
+    const nce_panel_kind kind = nce_panel_kind_avx512(type);
+    const bool planes = kind >= NCE_PANEL_SUB32;
+    nce_expand_avx512(type, w, row_bytes, n_rows, n_blocks, pad, planes ? panel : out);
+    if (planes) split_planes(panel, kind, n_blocks, out);
 }

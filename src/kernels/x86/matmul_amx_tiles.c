@@ -1,17 +1,7 @@
 /* The AMX kernels: one segment of a block of the output, in steps of four tiles (see matmul_amx.h). */
-#include "src/kernels/x86/matmul_amx.h"
-#include "src/kernels/x86/matmul_avx512.h"
+#include "src/kernels/x86/matmul_amx_tiles.h"
 
-/* Tile registers: sums, activations, weights.  Macros, because the intrinsics paste the number. */
-#define C0 0
-#define C1 1
-#define C2 2
-#define C3 3
-#define A0 4
-#define A1 5
-#define B0 6
-#define B1 7
-enum { TILE = NCE_AMX_TILE, BLOCK_WORDS = TILE * NCE_AMX_WORDS, PLANE_BYTES = 64 * NCE_AMX_PLANE_LINES };
+enum { BLOCK_WORDS = TILE * NCE_AMX_WORDS, PLANE_BYTES = 64 * NCE_AMX_PLANE_LINES };
 
 /* Part of a block of the output: block b of the segment, from this panel and group on. */
 typedef struct amx_step {
@@ -83,14 +73,6 @@ INLINE void flat_tiles(const nce_amx_job *j, amx_step s, int32_t *sums, size_t h
     _tile_stored(C3, sums + 3 * NCE_AMX_SUMS, 64);
 }
 
-#define PRODUCT(c, a, b)                                                                                               \
-    do {                                                                                                               \
-        if (is_unsigned)                                                                                               \
-            _tile_dpbsud(c, a, b);                                                                                     \
-        else                                                                                                           \
-            _tile_dpbssd(c, a, b);                                                                                     \
-    } while (0)
-
 /* One block of the two planes of a panel and two groups: high and low of group 0, then of group 1. */
 INLINE void plane_tiles(const nce_amx_job *j, amx_step s, int32_t *sums, bool is_unsigned)
 {
@@ -117,44 +99,19 @@ INLINE void plane_tiles(const nce_amx_job *j, amx_step s, int32_t *sums, bool is
 
 /* ---- vectors ---- */
 
-/* One block of 16 columns: acc[c] += the block, from the sums of its planes (n_planes 1: with an offset if no minima). */
-INLINE void add_256(const uint8_t *p, const int32_t *x, const int32_t *sums, float *to, int n_planes, int n_pairs)
-{
-    const int32_t *const da = x + NCE_AMX_DA * TILE;
-    const int32_t *const pairs = x + (n_pairs == 8 ? NCE_AMX_PAIR16 : NCE_AMX_PAIR32) * TILE;
-    const __m512 dw = _mm512_load_ps(p), dmin = _mm512_load_ps(p + 64);
-    UNROLL for (int c = 0; c < TILE; c++)
-    {
-        __m512i isum = _mm512_load_si512(sums + TILE * c);
-        if (n_planes == 2)
-            isum = _mm512_add_epi32(_mm512_slli_epi32(isum, n_pairs ? 3 : 7),
-                                    _mm512_load_si512(sums + NCE_AMX_SUMS + TILE * c));
-        else if (n_pairs == 0)
-            isum = _mm512_add_epi32(isum, word(x + NCE_AMX_START * TILE + c));
-        __m512 acc = add_block(_mm512_load_ps(to + TILE * c), dw, da + c, isum);
-        if (n_pairs) {
-            __m512i msum = _mm512_setzero_si512();
-            UNROLL for (int i = 0; i < n_pairs; i++) msum =
-                _mm512_dpwssd_epi32(msum, _mm512_load_si512(p + 64 * (2 + i)), word(pairs + i * TILE + c));
-            acc = sub_block(acc, dmin, da + c, msum);
-        }
-        _mm512_store_ps(to + TILE * c, acc);
-    }
-}
-
 INLINE void flat_add(const nce_amx_job *j, amx_step s, const int32_t *sums, size_t head, int n_pairs)
 {
     for (size_t r = 0; r < 2; r++)
         for (size_t g = 0; g < 2; g++)
             add_256(j->panel[r] + s.b * 64 * (head + 64), j->x[s.group + g] + s.b * BLOCK_WORDS,
-                    sums + (2 * r + g) * NCE_AMX_SUMS, acc_at(j, r, s.group + g), 1, n_pairs);
+                    sums + (2 * r + g) * NCE_AMX_SUMS, acc_at(j, r, s.group + g), TILE, 1, n_pairs);
 }
 
 INLINE void plane_add(const nce_amx_job *j, amx_step s, const int32_t *sums, int n_pairs)
 {
     for (size_t g = 0; g < 2; g++)
         add_256(j->panel[s.panel] + s.b * (NCE_AMX_PLANES_BYTES / 4), j->x[s.group + g] + s.b * BLOCK_WORDS,
-                sums + 2 * g * NCE_AMX_SUMS, acc_at(j, s.panel, s.group + g), 2, n_pairs);
+                sums + 2 * g * NCE_AMX_SUMS, acc_at(j, s.panel, s.group + g), TILE, 2, n_pairs);
 }
 
 #define KERNEL(name, tiles_call, add_call, panels)                                                                     \

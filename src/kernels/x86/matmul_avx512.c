@@ -7,7 +7,7 @@
 #include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
-enum { AHEAD_BYTES = 96 << 10, TILE = NCE_PANEL_ROWS };
+enum { TILE = NCE_PANEL_ROWS };
 
 typedef struct variant {
     nce_panel_kind kind;
@@ -75,7 +75,7 @@ static void tile_in_place(const job *j, size_t r, size_t c0, size_t n, size_t n2
     const size_t block = j->type->block, pieces = block / a->block, n_blocks = a->k / block;
     const size_t per_segment = NCE_SEGMENT / block;
     /* later groups find the tile in the cache */
-    const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? AHEAD_BYTES : 0)) & ~(uintptr_t)63);
+    const uint8_t *ahead = (const uint8_t *)((uintptr_t)(w + (c0 == 0 ? NCE_AHEAD_BYTES : 0)) & ~(uintptr_t)63);
     __m512 sum[NCE_FEW];
     for (size_t b = 0; b < n_blocks; b += per_segment) {
         const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
@@ -142,14 +142,32 @@ void nce_expand_avx512(const nce_type_info *type, const uint8_t *w, size_t row_b
         nce_panel_expand_any(type, w, row_bytes, n_blocks, nce_panel_offset(nce_panel_kind_of(type)), panel);
 }
 
+/* The panel of nb blocks (of the file, from block b on) of up to 16 rows from row r on, times a group of columns. */
+static void multiply_panel(const job *j, size_t r, size_t b, size_t nb, size_t group, const uint8_t *ahead,
+                           const uint8_t *ahead_end)
+{
+    const nce_act *a = j->a;
+    const size_t pieces = j->type->block / a->block, left = j->n_rows - r;
+    const size_t c0 = nce_act_group_start(a->n_cols, group), n = nce_act_group_start(a->n_cols, group + 1) - c0;
+    const nce_tile_args tile = {.panel = j->panel,
+                                .x = nce_act_at(a, c0, n, b * pieces),
+                                .words = nce_act_words(a->block, a->n_cols),
+                                .n_blocks = nb * pieces,
+                                .y = j->y + c0 * j->ld_y + r,
+                                .ld_y = j->ld_y,
+                                .rows = (__mmask16)(left < TILE ? (1u << left) - 1 : 0xffff),
+                                .first = b == 0,
+                                .ahead = ahead,
+                                .ahead_end = ahead_end};
+    nce_tiles_avx512[n][j->v.kind](&tile);
+}
+
 /* Many columns: a segment of all rows, then the next, so that the activations of the segment stay in L2.  Blocks here
  * are those of the file, pieces those of the activations. */
 static void product_panels(const job *j)
 {
-    const nce_act *a = j->a;
-    const size_t block = j->type->block, bytes = j->type->block_bytes, n_blocks = a->k / block;
-    const size_t per_segment = NCE_SEGMENT / block, pieces = block / a->block;
-    const size_t n_groups = nce_act_groups(a->n_cols), words = nce_act_words(a->block, a->n_cols);
+    const size_t block = j->type->block, bytes = j->type->block_bytes, n_blocks = j->a->k / block;
+    const size_t per_segment = NCE_SEGMENT / block, n_groups = nce_act_groups(j->a->n_cols);
     for (size_t b = 0; b < n_blocks; b += per_segment) {
         const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
         for (size_t r = 0; r < j->n_rows; r += TILE) {
@@ -158,11 +176,8 @@ static void product_panels(const job *j)
             const uint8_t *const w = j->w + r * j->row_bytes + b * bytes, *const next = w + TILE * j->row_bytes;
             nce_expand_avx512(j->type, w, j->row_bytes, n_rows, nb, j->pad, j->panel);
             for (size_t g = 0; g < n_groups; g++) {
-                const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
                 prefetch_rows(next, j->row_bytes, next_rows * g / n_groups, next_rows * (g + 1) / n_groups, nb * bytes);
-                nce_tiles_avx512[n][j->v.kind](j->panel, nce_act_at(a, c0, n, b * pieces), words, nb * pieces,
-                                               j->y + c0 * j->ld_y + r, j->ld_y, (__mmask16)((1u << n_rows) - 1),
-                                               b == 0);
+                multiply_panel(j, r, b, nb, g, NULL, NULL);
             }
         }
     }
@@ -174,35 +189,39 @@ static bool in_second_cache(const nce_act *a)
     return a->n_cols <= 64 && nce_act_bytes(a->block, a->n_cols, a->k) <= (size_t)1 << 20;
 }
 
-/* Few columns: all segments of 16 rows, then the next 16, in the order of the file, with its linear prefetch between the
- * expansions of a few blocks. */
+/* One segment for product_panels_few: nb blocks from b on of rows from r on, and as many bytes from ahead on to be asked
+ * for.  Memory is idle whenever nothing is asked for, so all the work has its share: an expansion takes as long as four
+ * columns. */
+static const uint8_t *segment_few(const job *j, size_t r, size_t b, size_t nb, const uint8_t *ahead)
+{
+    enum { EXPANSION = 4, CALLS = 2 };
+    const size_t bytes = j->type->block_bytes, n_cols = j->a->n_cols, n_groups = nce_act_groups(n_cols);
+    const size_t step = j->type->block / j->a->block * nce_panel_block_bytes(j->v.kind);
+    const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE, at_once = (nb + CALLS - 1) / CALLS;
+    const size_t total = TILE * nb * bytes, parts = EXPANSION + n_cols;
+    const uint8_t *const from = ahead, *const w = j->w + r * j->row_bytes + b * bytes;
+    for (size_t i = 0; i < nb; i += at_once) {
+        const size_t n = nb - i < at_once ? nb - i : at_once;
+        ahead = prefetch_to(ahead, from + total * EXPANSION * (i + n) / (parts * nb));
+        nce_expand_avx512(j->type, w + i * bytes, j->row_bytes, n_rows, n, j->pad, j->panel + i * step);
+    }
+    for (size_t g = 0; g < n_groups; g++) {
+        const uint8_t *const end = from + total * (EXPANSION + nce_act_group_start(n_cols, g + 1)) / parts;
+        multiply_panel(j, r, b, nb, g, ahead, ahead < end ? end : ahead);
+        ahead += ahead < end ? ((size_t)(end - ahead) + 63) / 64 * 64 : 0;
+    }
+    return ahead;
+}
+
+/* Few columns: all segments of 16 rows, then the next 16, in the order of the file, which is asked for ahead. */
 static void product_panels_few(const job *j)
 {
-    const nce_act *a = j->a;
-    const size_t block = j->type->block, bytes = j->type->block_bytes, n_blocks = a->k / block,
-                 pieces = block / a->block;
-    const size_t per_segment = NCE_SEGMENT / block, step = pieces * nce_panel_block_bytes(j->v.kind);
-    const size_t n_groups = nce_act_groups(a->n_cols), words = nce_act_words(a->block, a->n_cols);
-    const size_t at_once = bytes < 128 ? 128 / bytes : 1;
+    const size_t block = j->type->block, n_blocks = j->a->k / block, per_segment = NCE_SEGMENT / block;
     for (size_t r = 0; r < j->n_rows; r += TILE) {
-        const size_t n_rows = j->n_rows - r < TILE ? j->n_rows - r : TILE;
-        const uint8_t *const tile = j->w + r * j->row_bytes, *ahead = tile + AHEAD_BYTES;
-        for (size_t b = 0; b < n_blocks; b += per_segment) {
-            const size_t nb = n_blocks - b < per_segment ? n_blocks - b : per_segment;
-            for (size_t i = 0; i < nb; i += at_once) {
-                const size_t n = nb - i < at_once ? nb - i : at_once;
-                for (const uint8_t *const end = ahead + TILE * n * bytes; ahead < end; ahead += 64)
-                    prefetch_l2(ahead);
-                nce_expand_avx512(j->type, tile + (b + i) * bytes, j->row_bytes, n_rows, n, j->pad,
-                                  j->panel + i * step);
-            }
-            for (size_t g = 0; g < n_groups; g++) {
-                const size_t c0 = nce_act_group_start(a->n_cols, g), n = nce_act_group_start(a->n_cols, g + 1) - c0;
-                nce_tiles_avx512[n][j->v.kind](j->panel, nce_act_at(a, c0, n, b * pieces), words, nb * pieces,
-                                               j->y + c0 * j->ld_y + r, j->ld_y, (__mmask16)((1u << n_rows) - 1),
-                                               b == 0);
-            }
-        }
+        const uint8_t *ahead =
+            (const uint8_t *)((uintptr_t)(j->w + r * j->row_bytes + NCE_AHEAD_BYTES) & ~(uintptr_t)63);
+        for (size_t b = 0; b < n_blocks; b += per_segment)
+            ahead = segment_few(j, r, b, n_blocks - b < per_segment ? n_blocks - b : per_segment, ahead);
     }
 }
 

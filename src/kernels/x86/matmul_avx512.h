@@ -32,10 +32,18 @@ nce_expand_avx512_fn nce_expand_q4_1_avx512, nce_expand_q5_0_avx512, nce_expand_
 nce_expand_avx512_fn nce_expand_iq2_xxs_avx512, nce_expand_iq2_xs_avx512, nce_expand_iq2_s_avx512,
     nce_expand_iq3_xxs_avx512, nce_expand_iq3_s_avx512, nce_expand_iq1_s_avx512, nce_expand_iq1_m_avx512;
 
-/* One tile of a panel and n columns: y[c * ld_y + row], rows by mask; first: stored, else added to what is there.
- * words: of one column of one block of activations. */
-typedef void nce_tile_avx512_fn(const uint8_t *panel, const int32_t *x, size_t words, size_t n_blocks, float *y,
-                                size_t ld_y, __mmask16 rows, int first);
+/* One tile of a panel and n columns: y[c * ld_y + row], rows by mask; first: stored, else added to what is there. */
+typedef struct nce_tile_args {
+    const uint8_t *panel;
+    const int32_t *x;
+    size_t words, n_blocks; /* words: of one column of one block of activations */
+    float *y;
+    size_t ld_y;
+    __mmask16 rows;
+    bool first;
+    const uint8_t *ahead, *ahead_end; /* to be fetched into L2 meanwhile; ahead: the start of a line */
+} nce_tile_args;
+typedef void nce_tile_avx512_fn(const nce_tile_args *a);
 extern nce_tile_avx512_fn *const nce_tiles_avx512[NCE_GROUP + 1][NCE_PANEL_KINDS];
 
 /* In place: one segment of 16 rows from w, n columns (1 .. 4; of codebook types 1) from x, acc[column][row] from +0.
@@ -70,7 +78,8 @@ extern const nce_inplace_avx512 nce_inplace_q8_0_avx512, nce_inplace_q4_0_avx512
     NCE_INPLACE_N(name, 4)                                                                                             \
     const nce_inplace_avx512 nce_inplace_##name##_avx512 = {.fn = {name##_1, name##_2, name##_3, name##_4}}
 
-/* In such a segment: word `line` of column c, n1 columns at x and n2 more at x2. */
+/* In such a segment: every column; word `line` of column c, n1 columns at x and n2 more at x2. */
+#define COLS UNROLL for (int c = 0; c < n; c++)
 #define NCE_X(line, c) ((c) < n1 ? x + (line)*n1 + (c) : x2 + (line)*n2 + (c)-n1)
 
 /* Compile name##_segment(..., n, n2) for every number of columns and every pair of groups. */
@@ -163,10 +172,20 @@ INLINE __m512 halves_at(const rows16 *r, size_t off)
     return off == 0 ? half_lo(words_at(r, 0)) : half_hi(words_at(r, off - 2));
 }
 
+enum { NCE_AHEAD_BYTES = 96 << 10 }; /* weights asked for before they are used */
+
 /* To L2, not L1; volatile, because gcc gathers _mm_prefetch calls into one burst and halves the bandwidth. */
 INLINE void prefetch_l2(const uint8_t *p)
 {
     __asm__ volatile("prefetcht1 %0" ::"m"(*p));
+}
+
+/* Every line from p, the start of one, up to end; returns the next. */
+INLINE const uint8_t *prefetch_to(const uint8_t *p, const uint8_t *end)
+{
+    for (; p < end; p += 64)
+        prefetch_l2(p);
+    return p;
 }
 
 /* Part i of n of the lines of a block of 16 rows.  Every line once, in order: the second-level prefetcher loses the

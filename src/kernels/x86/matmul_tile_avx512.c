@@ -5,35 +5,53 @@
  * competes with vpdpbusd for the multiply pipes. */
 #include "src/kernels/x86/matmul_avx512.h"
 
-#define COLS UNROLL for (int c = 0; c < n; c++)
-
 /* Own the output lines before the tile is done. */
-INLINE void prefetch_y(float *y, size_t ld_y, int n)
+INLINE void prefetch_y(const nce_tile_args *a, int n)
 {
-    COLS __builtin_prefetch(y + (size_t)c * ld_y, 1);
+    COLS __builtin_prefetch(a->y + (size_t)c * a->ld_y, 1);
 }
 
-INLINE void store(float *y, size_t ld_y, const __m512 *acc, int n, __mmask16 rows, int first)
+INLINE void store(const nce_tile_args *a, const __m512 *acc, int n)
 {
     COLS
     {
+        float *const y = a->y + (size_t)c * a->ld_y;
         __m512 v = acc[c];
-        if (!first) v = _mm512_add_ps(_mm512_maskz_loadu_ps(rows, y + (size_t)c * ld_y), v);
-        _mm512_mask_storeu_ps(y + (size_t)c * ld_y, rows, v);
+        if (!a->first) v = _mm512_add_ps(_mm512_maskz_loadu_ps(a->rows, y), v);
+        _mm512_mask_storeu_ps(y, a->rows, v);
     }
 }
 
-INLINE void tile32(const uint8_t *p, const int32_t *x, size_t n_blocks, int n, float *y, size_t ld_y, __mmask16 rows,
-                   int first, nce_panel_kind kind)
+/* What is to be fetched ahead, in equal parts: one for each of n_steps. */
+typedef struct ahead_steps {
+    const uint8_t *p, *due;
+    size_t step;
+} ahead_steps;
+
+INLINE ahead_steps ahead_in(const nce_tile_args *a, size_t n_steps)
+{
+    return (ahead_steps){a->ahead, a->ahead, ((size_t)(a->ahead_end - a->ahead) + n_steps - 1) / n_steps};
+}
+INLINE void ahead_step(ahead_steps *s)
+{
+    s->due += s->step;
+    s->p = prefetch_to(s->p, s->due);
+}
+
+INLINE void tile32(const nce_tile_args *a, int n, nce_panel_kind kind)
 {
     const int head = kind == NCE_PANEL_FLAT32 ? 1 : 2;
+    const uint8_t *p = a->panel;
+    const int32_t *x = a->x;
+    ahead_steps ahead = ahead_in(a, a->n_blocks);
     __m512 acc[NCE_GROUP];
-    prefetch_y(y, ld_y, n);
+    prefetch_y(a, n);
     COLS acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, p += 64 * (head + 8), x += NCE_X32_WORDS * n) {
+    for (size_t b = 0; b < a->n_blocks; b++, p += 64 * (head + 8), x += NCE_X32_WORDS * n) {
         const int32_t *const start = x + NCE_X32_START * n, *const da = x + NCE_X32_DA * n;
         const __m512 dw = _mm512_load_ps(p);
         __m512i s[NCE_GROUP];
+        ahead_step(&ahead);
         COLS s[c] = kind == NCE_PANEL_FLAT32_MIN ? _mm512_setzero_si512()
                     : kind == NCE_PANEL_HALF32   ? word(x + NCE_X32_START_HALF * n + c)
                                                  : word(start + c);
@@ -53,31 +71,35 @@ INLINE void tile32(const uint8_t *p, const int32_t *x, size_t n_blocks, int n, f
                 _mm512_fnmadd_ps(_mm512_mul_ps(dmin, word_ps(da + c)), word_ps(x + NCE_X32_SUM * n + c), acc[c]);
         }
     }
-    store(y, ld_y, acc, n, rows, first);
+    store(a, acc, n);
 }
 
 /* n_sub sub-blocks with integer scales (1: none); n_min minima. */
-INLINE void tile256(const uint8_t *p, const int32_t *x, size_t words, size_t n_blocks, int n, float *y, size_t ld_y,
-                    __mmask16 rows, int first, int n_sub, int n_min)
+INLINE void tile256(const nce_tile_args *a, int n, int n_sub, int n_min)
 {
     const int head = n_min ? 2 + n_min / 2 : 1, has_scales = n_sub > 1, steps = 64 / n_sub;
     const int codes_at = head + (has_scales ? n_sub : 0);
     const int start_at = n_sub == 1 ? NCE_X256_START : n_sub == 8 ? NCE_X256_START32 : NCE_X256_START16;
+    const uint8_t *p = a->panel;
+    const int32_t *x = a->x;
+    ahead_steps ahead = ahead_in(a, 16 * a->n_blocks);
     __m512 acc[NCE_GROUP];
-    prefetch_y(y, ld_y, n);
+    prefetch_y(a, n);
     COLS acc[c] = _mm512_setzero_ps();
-    for (size_t b = 0; b < n_blocks; b++, p += 64 * (codes_at + 64), x += words * (size_t)n) {
+    for (size_t b = 0; b < a->n_blocks; b++, p += 64 * (codes_at + 64), x += a->words * (size_t)n) {
         const int32_t *const da = x + NCE_X256_DA * n;
         __m512i total[NCE_GROUP], s[NCE_GROUP];
         COLS total[c] = _mm512_setzero_si512();
         for (int i = 0; i < n_sub; i++) {
             COLS s[c] = n_min ? _mm512_setzero_si512() : word(x + (start_at + i) * n + c);
-            for (int j = 0; j < steps; j += 4)
+            for (int j = 0; j < steps; j += 4) {
+                ahead_step(&ahead);
                 UNROLL for (int k = 0; k < 4; k++)
                 {
                     const __m512i codes = _mm512_load_si512(p + 64 * (codes_at + i * steps + j + k));
                     COLS s[c] = dot4(s[c], codes, x + (i * steps + j + k) * n + c);
                 }
+            }
             if (has_scales) {
                 const __m512i scale = _mm512_load_si512(p + 64 * (head + i));
                 COLS total[c] = mul_add(total[c], s[c], scale);
@@ -97,21 +119,18 @@ INLINE void tile256(const uint8_t *p, const int32_t *x, size_t words, size_t n_b
             COLS acc[c] = sub_block(acc[c], dmin, da + c, s[c]);
         }
     }
-    store(y, ld_y, acc, n, rows, first);
+    store(a, acc, n);
 }
 
 #define TILE32(name, n, kind)                                                                                          \
-    static void name##n(const uint8_t *p, const int32_t *x, size_t words, size_t nb, float *y, size_t ld, __mmask16 m, \
-                        int f)                                                                                         \
+    static void name##n(const nce_tile_args *a)                                                                        \
     {                                                                                                                  \
-        (void)words;                                                                                                   \
-        tile32(p, x, nb, n, y, ld, m, f, kind);                                                                        \
+        tile32(a, n, kind);                                                                                            \
     }
 #define TILE256(name, n, n_sub, n_min)                                                                                 \
-    static void name##n(const uint8_t *p, const int32_t *x, size_t words, size_t nb, float *y, size_t ld, __mmask16 m, \
-                        int f)                                                                                         \
+    static void name##n(const nce_tile_args *a)                                                                        \
     {                                                                                                                  \
-        tile256(p, x, words, nb, n, y, ld, m, f, n_sub, n_min);                                                        \
+        tile256(a, n, n_sub, n_min);                                                                                   \
     }
 #define TILES(n)                                                                                                       \
     TILE32(flat32_, n, NCE_PANEL_FLAT32)                                                                               \
