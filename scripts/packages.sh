@@ -34,5 +34,5 @@ optional_packages="pocl-opencl-icd ocl-icd-libopencl1 opencl-headers clang-19 ll
 
 # Packages to build the library, and more for the tests.
 build_packages="gcc libc6-dev meson ninja-build pkg-config libsleef-dev libxxhash-dev"
-test_packages="libcriterion-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang libclang-rt-14-dev g++ python3 libhdf5-dev libpng-dev libigraph-dev liblemon-dev prometheus
+test_packages="libcriterion-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user clang libclang-rt-14-dev g++ python3 libhdf5-dev libpng-dev libigraph-dev liblemon-dev prometheus
     qemu-system-x86 busybox-static cpio xz-utils linux-image-cloud-amd64 unicode-data"

@@ -33,9 +33,8 @@ typedef struct nce_session_options {
 
 /* Create a session.  Memory for keys and values is taken page by page as sequences grow.
  *
- * Returns NCE_OK; NCE_ERR_INVALID (an option out of range); NCE_ERR_UNSUPPORTED (a KV type; an n_ctx beyond what is
- *         computed of a model whose attention has a temperature; a device that cannot collect_importance);
- *         NCE_ERR_NOMEM; *out is NULL then.  The model must outlive the session.  Since 0.1. */
+ * Returns NCE_OK; NCE_ERR_INVALID (an option out of range); NCE_ERR_UNSUPPORTED (a KV type; a device that cannot
+ *         collect_importance); NCE_ERR_NOMEM; *out is NULL then.  The model must outlive the session.  Since 0.1. */
 NCE_API nce_status nce_session_create(nce_model *model, const nce_session_options *options, nce_session **out);
 NCE_API void nce_session_destroy(nce_session *session); /* NULL is allowed.  Since 0.1. */
 

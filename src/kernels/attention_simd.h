@@ -10,14 +10,15 @@
 
 enum { MAX_ROWS = 8, MAX_REGS = 16 };
 
-/* Inline: a call would save and restore every vector register. */
-INL void prefetch_step(nce_attn_prefetch *f)
+/* One step; returns the credit, which the loops keep in a register.  Inline: a call would save and restore every vector
+ * register. */
+INL int prefetch_step(nce_attn_prefetch *f, int credit)
 {
-    for (f->credit += f->pace; f->credit >= 16; f->credit -= 16) {
+    for (credit += f->pace; credit >= 16; credit -= 16) {
         if (f->next >= f->end) {
             if (f->first == f->n) {
-                f->pace = f->credit = 0;
-                return;
+                f->pace = 0;
+                return 0;
             }
             f->next = f->queue[f->first].page;
             f->end = f->next + f->queue[f->first++].bytes;
@@ -25,6 +26,7 @@ INL void prefetch_step(nce_attn_prefetch *f)
         v_prefetch(f->next);
         f->next += 64;
     }
+    return credit;
 }
 
 /* ---- scores ---- */
@@ -57,6 +59,7 @@ INL void qk_float(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
     const float *q = a->q;
     const int ld = a->ld_q;
     nce_attn_prefetch *const f = a->prefetch;
+    int credit = f->credit;
     for (int d = 0; d < a->n_dk; d++) {
         vf k[MAX_REGS];
         UNROLL for (int c = 0; c < n; c++)
@@ -66,8 +69,9 @@ INL void qk_float(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
             UNROLL for (int c = 0; c < n; c++)
                 acc[r][c] = v_fma(x, k[c], acc[r][c]);
         }
-        prefetch_step(f);
+        credit = prefetch_step(f, credit);
     }
+    f->credit = credit;
     store_scores(a, nr, n, u, acc);
 }
 
@@ -79,6 +83,7 @@ INL void qk_codes(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
     start_scores(a, nr, n, u, acc);
     const uint8_t *codes = a->k;
     nce_attn_prefetch *const f = a->prefetch;
+    int credit = f->credit;
     for (int b = 0; b < a->n_dk / NCE_KV_BLOCK; b++, codes += block_bytes) {
         vi sum[MAX_ROWS][MAX_REGS];
         UNROLL for (int r = 0; r < nr; r++)
@@ -99,7 +104,7 @@ INL void qk_codes(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
                     if (!q8) sum[r][c] = v_dot4(type, sum[r][c], high[c], x1);
                 }
             }
-            prefetch_step(f);
+            credit = prefetch_step(f, credit);
         }
         UNROLL for (int c = 0; c < n; c++) {
             const vf d = v_load_f16((const uint16_t *)(codes + groups * 4 * NCE_KV_PAGE) + u * 16 + c * VL);
@@ -107,6 +112,7 @@ INL void qk_codes(nce_attn_qk *a, nce_type type, int nr, int nu, int u)
                 v_fma(v_mul(v_set1(a->d[r * ld_d + b]), d), v_from_int(sum[r][c]), acc[r][c]);
         }
     }
+    f->credit = credit;
     store_scores(a, nr, n, u, acc);
 }
 
@@ -175,29 +181,32 @@ INL int is_quantized(nce_type type)
 INL void pv_pass(nce_attn_pv *a, nce_type type, int nr, int nu, int u, int from, int to, int more)
 {
     vf acc[MAX_ROWS][MAX_REGS];
-    const int n = nu * NL;
+    const int n = nu * NL, column = type == NCE_TYPE_F32 ? 0 : u * 16; /* floats: constant offsets from a moved pointer */
     const float *w = a->w;
     nce_attn_prefetch *const f = a->prefetch;
+    int credit = f->credit;
     UNROLL for (int r = 0; r < nr; r++)
         UNROLL for (int c = 0; c < n; c++)
             acc[r][c] = more ? v_loadu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL) : v_zero();
     for (int j = from; j < to;) {
         const int tile = j / NCE_KV_PAGE, end = (tile + 1) * NCE_KV_PAGE, stop = to < end ? to : end;
         const uint8_t *row = a->v[tile] + (size_t)(j % NCE_KV_PAGE) * a->row_bytes;
+        row += (u * 16 - column) * 4;
         for (; j < stop; j++, row += a->row_bytes) {
             vf v[MAX_REGS], d = v_zero();
             UNROLL for (int c = 0; c < n; c++) {
                 if (is_quantized(type) && c * VL % 32 == 0) d = v_set1(a->vd[j * a->n_blocks + u / 2 + c * VL / 32]);
-                v[c] = value(type, row, u * 16 + c * VL, d);
+                v[c] = value(type, row, column + c * VL, d);
             }
             UNROLL for (int r = 0; r < nr; r++) {
                 const vf x = v_set1(w[r * NCE_ATTN_SPLIT + j]);
                 UNROLL for (int c = 0; c < n; c++)
                     acc[r][c] = v_fma(x, v[c], acc[r][c]);
             }
-            prefetch_step(f);
+            credit = prefetch_step(f, credit);
         }
     }
+    f->credit = credit;
     UNROLL for (int r = 0; r < nr; r++)
         UNROLL for (int c = 0; c < n; c++)
             v_storeu(a->o + (size_t)r * a->ld_o + u * 16 + c * VL, acc[r][c]);

@@ -21,12 +21,12 @@ void nce_attn_load_queries(const nce_attn_plan *p, nce_attn_scratch *s, size_t h
     }
 }
 
-/* Live positions of n rows from flat row first inside a split: [lo, hi) of all; 0 if there are none. */
-static int live_ranges(const nce_attn_plan *p, nce_attn_scratch *s, size_t split, size_t first, size_t n, int *lo, int *hi)
+/* Live positions of the rows of a visit inside a split, from flat row first; 0 if there are none. */
+static int live_ranges(const nce_attn_plan *p, nce_attn_scratch *s, size_t split, size_t first, nce_attn_visit *v)
 {
-    const size_t base = split * NCE_ATTN_SPLIT;
-    *lo = NCE_ATTN_SPLIT;
-    *hi = 0;
+    const size_t base = split * NCE_ATTN_SPLIT, n = (size_t)v->n;
+    v->lo = NCE_ATTN_SPLIT;
+    v->hi = 0;
     for (size_t r = 0; r < n; r++) {
         const size_t pos = p->call->pos0 + (first + r) / p->shape->n_group, from = nce_attn_first_live(p->shape, pos);
         const size_t a = from > base ? from - base : 0, b = pos + 1 > base ? pos + 1 - base : 0;
@@ -37,15 +37,21 @@ static int live_ranges(const nce_attn_plan *p, nce_attn_scratch *s, size_t split
         }
         s->lo[r] = (int)a;
         s->hi[r] = (int)end;
-        if (s->lo[r] < *lo) *lo = s->lo[r];
-        if (s->hi[r] > *hi) *hi = s->hi[r];
+        if (s->lo[r] < v->lo) v->lo = s->lo[r];
+        if (s->hi[r] > v->hi) v->hi = s->hi[r];
     }
-    return *hi > *lo;
+    v->all_live = 1;
+    for (size_t r = 0; r < n; r++)
+        v->all_live &= s->lo[r] == v->lo && s->hi[r] == v->hi;
+    return v->hi > v->lo;
 }
 
 /* Range of the live rows among n from r; dead ones get an empty range inside it.  0 if all are dead. */
-static int group_range(nce_attn_scratch *s, int r, int n, int *lo, int *hi)
+static int group_range(nce_attn_scratch *s, const nce_attn_visit *v, int r, int n, int *lo, int *hi)
 {
+    *lo = v->lo;
+    *hi = v->hi;
+    if (v->all_live) return 1;
     *lo = NCE_ATTN_SPLIT;
     *hi = 0;
     for (int i = r; i < r + n; i++)
@@ -132,7 +138,7 @@ static void score_rows(const nce_attn_plan *p, nce_attn_scratch *s, const nce_at
     for (int r = 0; r < v->n; r += step) {
         int lo, hi;
         a.n_rows = v->n - r < step ? v->n - r : step;
-        if (!group_range(s, r, a.n_rows, &lo, &hi)) continue;
+        if (!group_range(s, v, r, a.n_rows, &lo, &hi)) continue;
         a.u0 = lo / 16 - t * 4 > 0 ? lo / 16 - t * 4 : 0;
         a.u1 = (hi + 15) / 16 - t * 4 < 4 ? (hi + 15) / 16 - t * 4 : 4;
         if (a.u0 >= a.u1) continue;
@@ -190,7 +196,7 @@ static void sum_rows(const nce_attn_plan *p, nce_attn_scratch *s, const nce_attn
     for (int r = 0; r < v->n; r += step) {
         int lo, hi;
         a.n_rows = v->n - r < step ? v->n - r : step;
-        if (!group_range(s, r, a.n_rows, &lo, &hi)) continue;
+        if (!group_range(s, v, r, a.n_rows, &lo, &hi)) continue;
         if (hi <= a.from || lo >= a.to) continue;
         a.more = lo < a.from; /* otherwise these are the group's first positions */
         a.w = s->s + r * NCE_ATTN_SPLIT;
@@ -251,7 +257,7 @@ int nce_attn_visit_split(const nce_attn_plan *p, nce_attn_scratch *s, nce_attn_v
 {
     /* a score of codes costs about a third of a product of floats */
     const size_t work = nce_kv_is_quantized(p->shape->type_k) ? p->dk / 3 : p->dk, share = 16 * work / (work + p->ld_o);
-    if (!live_ranges(p, s, split, first, (size_t)v->n, &v->lo, &v->hi)) return 0;
+    if (!live_ranges(p, s, split, first, v)) return 0;
     v->first_page = split * NCE_ATTN_TILES;
     v->direct = v->n <= NCE_ATTN_DIRECT_ROWS;
     set_pace(&v->ahead, share, score_steps(p, v));

@@ -45,6 +45,7 @@ static inline const uint8_t *nce_attn_v_page(const nce_attn_plan *p, size_t head
 typedef struct nce_attn_visit {
     size_t head, first_page;
     int n, direct, lo, hi;
+    int all_live; /* every row at every position of [lo, hi) */
     nce_attn_prefetch ahead; /* pages of the visit after this one */
 } nce_attn_visit;
 

@@ -6,7 +6,7 @@
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/half.h"
 #include "src/kernels/vec_isa.h"
-#include <math.h>
+#include "src/kernels/vec_sum.h"
 
 static float exp2neg(float x)
 {
@@ -101,23 +101,23 @@ static float fold16(float lane[16])
 
 static void rms_norm_ref(float *y, const float *x, const float *w, size_t n, float eps)
 {
-    float lane[16] = {0};
+    nce_sum16 square = {0};
     for (size_t i = 0; i < n; i++)
-        lane[i % 16] = fmaf(x[i], x[i], lane[i % 16]);
-    const float r = 1.0f / sqrtf(fold16(lane) / (float)n + eps);
+        nce_sum_add(&square.s[i % 16], &square.c[i % 16], x[i] * x[i]);
+    const float r = 1.0f / sqrtf(nce_sum_mean(&square, (float)n) + eps);
     for (size_t i = 0; i < n; i++)
         y[i] = w != NULL ? (x[i] * r) * w[i] : x[i] * r;
 }
 
 static void layer_norm_ref(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
 {
-    float sum[16] = {0}, lane[16] = {0};
+    nce_sum16 sum = {0}, square = {0};
     for (size_t i = 0; i < n; i++)
-        sum[i % 16] += x[i];
-    const float mean = fold16(sum) / (float)n;
+        nce_sum_add(&sum.s[i % 16], &sum.c[i % 16], x[i]);
+    const float mean = nce_sum_mean(&sum, (float)n);
     for (size_t i = 0; i < n; i++)
-        lane[i % 16] = fmaf(x[i] - mean, x[i] - mean, lane[i % 16]);
-    const float r = 1.0f / sqrtf(fold16(lane) / (float)n + eps);
+        nce_sum_add(&square.s[i % 16], &square.c[i % 16], (x[i] - mean) * (x[i] - mean));
+    const float r = 1.0f / sqrtf(nce_sum_mean(&square, (float)n) + eps);
     for (size_t i = 0; i < n; i++) {
         const float z = (x[i] - mean) * r, m = w != NULL ? w[i] : 1.0f;
         y[i] = b != NULL ? fmaf(z, m, b[i]) : z * m;

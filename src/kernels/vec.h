@@ -2,10 +2,10 @@
  *
  * THE CONTRACT (docs/numerics.md), the same for every variant, for n >= 0 and unaligned pointers; nothing past n is read:
  *  sum16(f): 16 lanes from +0, lane[i % 16] = fma or add as stated, i ascending, then lane[l] += lane[l + h], h = 8, 4, 2, 1.
- *  rms_norm: s = sum16 lane = fma(x, x, lane);  r = 1 / sqrt(s / n + eps) (IEEE division and square root, n as float);
- *            y = (x * r) * w   (w NULL: x * r).
- *  layer_norm: mean = sum16(x) / n; s = sum16 lane = fma(x - mean, x - mean, lane); r = 1 / sqrt(s / n + eps);
- *            y = fma((x - mean) * r, w, b)  (b NULL: ((x - mean) * r) * w).
+ *  mean16(f): the same lanes with compensated additions, folded and divided by n: vec_sum.h.
+ *  rms_norm: r = 1 / sqrt(mean16(x * x) + eps) (IEEE division and square root);  y = (x * r) * w   (w NULL: x * r).
+ *  layer_norm: m = mean16(x);  r = 1 / sqrt(mean16((x - m) * (x - m)) + eps);
+ *            y = fma((x - m) * r, w, b)  (b NULL: ((x - m) * r) * w).
  *  exp2neg(x), x <= 0: t = x + 12583039; n = t - 12583039; r = x - n; Horner with fma over NCE_EXP2_C6..C1, then 1;
  *            p * float_from_bits(bits(t) << 23); +0 if x < -125; NaN stays NaN; exp2neg(0) = 1.
  *  sigmoid(x): e = exp2neg(-|x| * (float)log2e);  x >= 0: 1 / (1 + e), else e / (1 + e).

@@ -2,6 +2,7 @@
  * the primitives first and name the table VEC_OPS.  Tails load and store only their lanes; in sums the lanes past the
  * end are put back as they were, because fma(0, 0, -0) would make a -0 lane +0. */
 #include "src/kernels/vec_math.h"
+#include "src/kernels/vec_sum.h"
 #include <math.h>
 
 /* clang-format off: it reads (n) - at_ as a cast */
@@ -33,28 +34,56 @@
         }                                                                                                              \
     } while (0)
 
-/* 16 lanes over x: lane = expr of a = x[i] and the lane so far, old. */
-#define SUM16(result, x, n, expr)                                                                                      \
+/* 16 lanes over x: lane += a = x[i]. */
+#define SUM16(result, x, n)                                                                                            \
     do {                                                                                                               \
         vf sum[NL];                                                                                                    \
         size_t at_ = 0;                                                                                                \
         for (int c = 0; c < NL; c++)                                                                                   \
             sum[c] = v_zero();                                                                                         \
         for (; at_ + 16 <= (n); at_ += 16)                                                                             \
-            UNROLL for (int c = 0; c < NL; c++)                                                                        \
-            {                                                                                                          \
-                const vf a = v_loadu((x) + at_ + c * VL), old = sum[c];                                                \
-                sum[c] = expr;                                                                                         \
-            }                                                                                                          \
+            UNROLL for (int c = 0; c < NL; c++) sum[c] = v_add(sum[c], v_loadu((x) + at_ + c * VL));                   \
         for (int c = 0; c < NL && at_ < (n); c++, at_ += VL) {                                                         \
             const size_t left = (n)-at_ < VL ? (n)-at_ : VL;                                                           \
-            const vf a = v_load_n((x) + at_, left), old = sum[c];                                                      \
-            sum[c] = v_first_n(left, expr, old);                                                                       \
+            sum[c] = v_first_n(left, v_add(sum[c], v_load_n((x) + at_, left)), sum[c]);                                \
         }                                                                                                              \
         result = v_fold16(sum);                                                                                        \
     } while (0)
 
+/* The mean of expr of a = x[i] by vec_sum.h.  A lane past the end adds +0, which changes nothing: s and c are never -0. */
+#define MEAN16(result, x, n, expr)                                                                                     \
+    do {                                                                                                               \
+        vf s_[NL], c_[NL];                                                                                             \
+        nce_sum16 lanes_;                                                                                              \
+        for (int c = 0; c < NL; c++)                                                                                   \
+            s_[c] = c_[c] = v_zero();                                                                                  \
+        size_t at_ = 0;                                                                                                \
+        for (; at_ + 16 <= (n); at_ += 16)                                                                             \
+            UNROLL for (int c = 0; c < NL; c++)                                                                        \
+            {                                                                                                          \
+                const vf a = v_loadu((x) + at_ + c * VL);                                                              \
+                sum_add(&s_[c], &c_[c], expr);                                                                         \
+            }                                                                                                          \
+        for (int c = 0; c < NL && at_ < (n); c++, at_ += VL) {                                                         \
+            const size_t left = (n)-at_ < VL ? (n)-at_ : VL;                                                           \
+            const vf a = v_load_n((x) + at_, left);                                                                    \
+            sum_add(&s_[c], &c_[c], v_first_n(left, expr, v_zero()));                                                  \
+        }                                                                                                              \
+        for (int c = 0; c < NL; c++) {                                                                                 \
+            v_storeu(lanes_.s + c * VL, s_[c]);                                                                        \
+            v_storeu(lanes_.c + c * VL, c_[c]);                                                                        \
+        }                                                                                                              \
+        result = nce_sum_mean(&lanes_, (float)(n));                                                                    \
+    } while (0)
+
 /* clang-format on */
+
+INL void sum_add(vf *s, vf *c, vf p)
+{
+    const vf t = v_add(*s, p), z = v_sub(t, *s);
+    *c = v_add(*c, v_add(v_sub(*s, v_sub(t, z)), v_sub(p, z)));
+    *s = t;
+}
 
 INL vf sigmoid(vf x)
 {
@@ -110,9 +139,9 @@ INL vf swiglu_oai(vf gate, vf up)
 
 static void rms_norm(float *y, const float *x, const float *w, size_t n, float eps)
 {
-    float s;
-    SUM16(s, x, n, v_fma(a, a, old));
-    const vf r = v_set1(1.0f / sqrtf(s / (float)n + eps));
+    float square;
+    MEAN16(square, x, n, v_mul(a, a));
+    const vf r = v_set1(1.0f / sqrtf(square + eps));
     if (w != NULL)
         MAP2(y, x, w, n, v_mul(v_mul(a, r), b));
     else
@@ -121,11 +150,11 @@ static void rms_norm(float *y, const float *x, const float *w, size_t n, float e
 
 static void layer_norm(float *y, const float *x, const float *w, const float *bias, size_t n, float eps)
 {
-    float total, s;
-    SUM16(total, x, n, v_add(old, a));
-    const vf mean = v_set1(total / (float)n), one = v_set1(1.0f);
-    SUM16(s, x, n, v_fma(v_sub(a, mean), v_sub(a, mean), old));
-    const vf r = v_set1(1.0f / sqrtf(s / (float)n + eps));
+    float average, square;
+    MEAN16(average, x, n, a);
+    const vf mean = v_set1(average), one = v_set1(1.0f);
+    MEAN16(square, x, n, v_mul(v_sub(a, mean), v_sub(a, mean)));
+    const vf r = v_set1(1.0f / sqrtf(square + eps));
     for (size_t i = 0; i < n; i += VL) {
         const size_t left = n - i < VL ? n - i : VL;
         const vf z = v_mul(v_sub(v_load_n(x + i, left), mean), r), m = w != NULL ? v_load_n(w + i, left) : one;
@@ -222,7 +251,7 @@ static void softmax(float *y, const float *x, size_t n)
     const vf max = v_set1(v_hmax(top));
     MAP(y, x, n, exp2neg(v_mul(v_sub(a, max), v_set1(NCE_LOG2E))));
     float l;
-    SUM16(l, y, n, v_add(old, a));
+    SUM16(l, y, n);
     scale(y, y, n, 1.0f / l);
 }
 

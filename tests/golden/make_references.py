@@ -65,6 +65,7 @@ QKVO = {**both("self_attn.q_proj", "attn_q"), **both("self_attn.k_proj", "attn_k
         **both("self_attn.o_proj", "attn_output")}
 GATED = {**both("mlp.gate_proj", "ffn_gate"), **both("mlp.up_proj", "ffn_up"), **both("mlp.down_proj", "ffn_down")}
 NORMS = {**both("input_layernorm", "attn_norm"), **both("post_attention_layernorm", "ffn_norm")}
+HEAD_NORMS = {"self_attn.q_norm.weight": "attn_q_norm.weight", "self_attn.k_norm.weight": "attn_k_norm.weight"}
 PAIRS = {"attn_q": HEADS, "attn_k": KV_HEADS}
 
 
@@ -79,7 +80,7 @@ def llama_like(t, kind, split=PAIRS, **config):
 
 def olmo2(t):
     config, state = llama_like(t, "Olmo2", None, rope_parameters=rope(5e5))
-    state.update(layers(t, {"self_attn.q_norm.weight": "attn_q_norm.weight", "self_attn.k_norm.weight": "attn_k_norm.weight",
+    state.update(layers(t, {**HEAD_NORMS,
                             "post_attention_layernorm.weight": "post_attention_norm.weight",
                             "post_feedforward_layernorm.weight": "post_ffw_norm.weight"}))
     return config, state
@@ -186,28 +187,98 @@ def bitnet(t):
     return config, state
 
 
-def deepseek(t, kind):
-    v3 = kind == "DeepseekV3"
-    config = getattr(transformers, kind + "Config")(
-        **COMMON, num_key_value_heads=HEADS, rms_norm_eps=1e-6, kv_lora_rank=tiny.KV_RANK, q_lora_rank=tiny.Q_RANK if v3 else None,
+YARN = {"rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+        "original_max_position_embeddings": 4, "llama_4_scaling_beta": 0.1, "max_position_embeddings": 128}
+
+
+def mistral4(t):
+    """As DeepSeek-V3, with a temperature and without groups of experts."""
+    yarn = {**YARN, "original_max_position_embeddings": 3}
+    return deepseek(t, "Mistral4", n_group=1, topk_group=1, routed_scaling_factor=1.0, norm_topk_prob=True, first_k_dense_replace=1,
+                    rope_interleave=True, rope_parameters=yarn)
+
+
+def minus_one(state):
+    """Norms whose weights are stored less 1."""
+    return {k: v - 1.0 if "norm" in k and k.endswith("weight") else v for k, v in state.items()}
+
+
+def gemma2(t):
+    config = transformers.Gemma2Config(**COMMON, num_key_value_heads=KV_HEADS, head_dim=HEAD, rms_norm_eps=1e-5, sliding_window=5,
+                                       query_pre_attn_scalar=HEAD, attn_logit_softcapping=2.0, final_logit_softcapping=3.0,
+                                       layer_types=["sliding_attention", "full_attention"] * 2, rope_parameters=rope(1e4))
+    norms = {f"{theirs}_layernorm.weight": f"{ours}.weight" for theirs, ours in (
+        ("input", "attn_norm"), ("post_attention", "post_attention_norm"), ("pre_feedforward", "ffn_norm"),
+        ("post_feedforward", "post_ffw_norm"))}
+    return config, minus_one({**ends(t), **layers(t, {**QKVO, **GATED, **norms})})
+
+
+def seed_oss(t):
+    config, state = llama_like(t, "SeedOss", None, head_dim=HEAD, rope_parameters=rope(1e7), attention_bias=True, attention_out_bias=False,
+                               tie_word_embeddings=False)
+    return config, {**state, **layers(t, {"post_attention_layernorm.weight": "post_attention_norm.weight"})}
+
+
+def nemotron(t):
+    config = transformers.NemotronConfig(**COMMON, num_key_value_heads=KV_HEADS, head_dim=HEAD, norm_eps=1e-5, hidden_act="relu2",
+                                         rope_parameters=rope(1e4, partial_rotary_factor=0.5), tie_word_embeddings=False)
+    return config, minus_one({**ends(t), **layers(t, {**QKVO, **GATED, **NORMS})})
+
+
+def command_r(t):
+    config = transformers.CohereConfig(**COMMON, num_key_value_heads=KV_HEADS, layer_norm_eps=1e-5, logit_scale=0.25,
+                                       use_qk_norm="blk.0.attn_q_norm.weight" in t, rope_parameters=rope(1e4))
+    return config, {**ends(t), **layers(t, {**QKVO, **GATED, **NORMS, **HEAD_NORMS})}
+
+
+def expert_tensors(t, moe):
+    """moe: transformers' name of what has the experts in a layer."""
+    out = {}
+    for i in range(LAYERS):
+        b, e = f"blk.{i}.ffn_", f"model.layers.{i}.{moe}experts."
+        if f"{b}gate_exps.weight" in t:
+            out[e + "gate_up_proj"] = torch.cat([t[f"{b}gate_exps.weight"], t[f"{b}up_exps.weight"]], dim=1)
+            out[e + "down_proj"] = t[f"{b}down_exps.weight"]
+    return out
+
+
+def moe_like(t, kind, split=None, moe="mlp.", gate="gate", ffn_norm="ffn_norm", **config):
+    config, state = llama_like(t, kind, split, **{"rope_parameters": rope(1e4), "num_experts_per_tok": 3, "tie_word_embeddings": False, **config})
+    names = {**HEAD_NORMS, "post_attention_layernorm.weight": f"{ffn_norm}.weight", f"{moe}{gate}.weight": "ffn_gate_inp.weight",
+             f"{moe}{gate}.e_score_correction_bias": "exp_probs_b.bias"}
+    for part in ("gate", "up", "down"):
+        names[f"{moe}shared_experts.{part}_proj.weight"] = f"ffn_{part}_shexp.weight"
+    return config, {**state, **layers(t, names), **expert_tensors(t, moe)}
+
+
+ROUTED = dict(n_routed_experts=tiny.N_EXPERTS, moe_intermediate_size=tiny.FF_EXPERT, first_k_dense_replace=1, n_group=1, topk_group=1,
+              routed_scaling_factor=2.5, norm_topk_prob=True)
+
+
+def minimax(t):
+    """The bias for choosing experts lies beside the router."""
+    config, state = moe_like(t, "MiniMaxM2", num_local_experts=tiny.N_EXPERTS, intermediate_size=tiny.FF_EXPERT, head_dim=HEAD,
+                             rope_parameters=rope(5e6, partial_rotary_factor=0.5))
+    return config, {k.replace("gate.e_score", "e_score"): v for k, v in state.items()}
+
+
+def deepseek(t, kind, **more):
+    v3 = kind != "DeepseekV2"
+    config = getattr(transformers, kind + "Config")(**{
+        **COMMON, **dict(num_key_value_heads=HEADS, rms_norm_eps=1e-6, kv_lora_rank=tiny.KV_RANK, q_lora_rank=tiny.Q_RANK if v3 else None,
         qk_nope_head_dim=tiny.PLAIN, qk_rope_head_dim=tiny.ROT, v_head_dim=tiny.V_HEAD, n_routed_experts=tiny.N_EXPERTS,
         num_experts_per_tok=3, moe_intermediate_size=tiny.FF_EXPERT, n_shared_experts=2, first_k_dense_replace=1, n_group=4, topk_group=2,
         routed_scaling_factor=2.0, norm_topk_prob=v3, tie_word_embeddings=False,
         rope_parameters={"rope_type": "yarn", "rope_theta": 1e4, "factor": 40.0, "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0,
                          "mscale_all_dim": 1.0, "original_max_position_embeddings": 64} if v3 else rope(1e4),
-        **({"rope_interleave": True} if v3 else {"topk_method": "group_limited_greedy"}))
+        **({"rope_interleave": True} if v3 else {"topk_method": "group_limited_greedy"})), **more})
     names = {**QKVO, **GATED, **NORMS, **both("self_attn.q_a_proj", "attn_q_a"), **both("self_attn.q_a_layernorm", "attn_q_a_norm"),
              **both("self_attn.q_b_proj", "attn_q_b"), **both("self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa"),
              **both("self_attn.kv_a_layernorm", "attn_kv_a_norm"), **both("self_attn.kv_b_proj", "attn_kv_b"),
              "mlp.gate.weight": "ffn_gate_inp.weight", "mlp.gate.e_score_correction_bias": "exp_probs_b.bias"}
     for part in ("gate", "up", "down"):
         names[f"mlp.shared_experts.{part}_proj.weight"] = f"ffn_{part}_shexp.weight"
-    state = {**ends(t), **layers(t, names)}
-    for i in range(1, LAYERS):
-        b, e = f"blk.{i}.ffn_", f"model.layers.{i}.mlp.experts."
-        state[e + "gate_up_proj"] = torch.cat([t[f"{b}gate_exps.weight"], t[f"{b}up_exps.weight"]], dim=1)
-        state[e + "down_proj"] = t[f"{b}down_exps.weight"]
-    return config, state
+    return config, {**ends(t), **layers(t, names), **expert_tensors(t, "mlp.")}
 
 
 FAMILIES = {
@@ -219,13 +290,25 @@ FAMILIES = {
     "olmo2": olmo2, "glm4": glm4, "cohere2": cohere2, "stablelm": stablelm, "stablelm-12b": stablelm, "falcon-7b": falcon,
     "falcon-40b": falcon, "starcoder2": starcoder2, "gpt2": gpt2, "phi2": phi2, "gpt-oss": gpt_oss, "bitnet-b1.58": bitnet,
     "deepseek-v2": lambda t: deepseek(t, "DeepseekV2"), "deepseek-v3": lambda t: deepseek(t, "DeepseekV3"),
+    "gemma2": gemma2, "mistral4": mistral4, "nemotron": nemotron, "command-r": command_r, "command-r-plus": command_r, "minimax-m2": minimax,
+    "mistral3": lambda t: llama_like(t, "Ministral3", head_dim=HEAD, rope_parameters=dict(YARN), tie_word_embeddings=False),
+    "arcee": lambda t: llama_like(t, "Arcee", rope_parameters=rope(1e4), hidden_act="relu2", tie_word_embeddings=False),
+    "ernie4_5": lambda t: llama_like(t, "Ernie4_5", None, head_dim=HEAD, rope_parameters=rope(5e5), use_bias=False, tie_word_embeddings=True),
+    "seed_oss": seed_oss,
+    "olmoe": lambda t: moe_like(t, "Olmoe", num_experts=tiny.N_EXPERTS, intermediate_size=tiny.FF_EXPERT, norm_topk_prob=False),
+    "granitemoe": lambda t: moe_like(t, "GraniteMoe", PAIRS, "block_sparse_moe.", "router", num_local_experts=tiny.N_EXPERTS, intermediate_size=tiny.FF_EXPERT,
+                                     embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=1.7,
+                                     tie_word_embeddings=True),
+    "dots1": lambda t: moe_like(t, "Dots1", head_dim=HEAD, n_shared_experts=2, **ROUTED),
+    "glm4moe": lambda t: moe_like(t, "Glm4Moe", ffn_norm="post_attention_norm", head_dim=HEAD, n_shared_experts=1, use_qk_norm=True,
+                                  attention_bias=True, **{**ROUTED, "rope_parameters": rope(1e4, partial_rotary_factor=0.5)}),
 }
 
 
 def reference(model):
     t = {name: torch.tensor(data, dtype=torch.float32).reshape(model.shapes[name]) for name, data in model.tensors.items()}
     config, state = FAMILIES[model.name](t)
-    net = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    net = getattr(transformers, type(config).__name__.replace("Config", "ForCausalLM"))(config).eval()
     for name, module in list(net.named_modules()):
         if isinstance(module, (torch.nn.GELU, activations.NewGELUActivation, activations.GELUTanh)):
             net.set_submodule(name, HalfGelu())

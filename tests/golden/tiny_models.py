@@ -111,15 +111,84 @@ RMS = {"attention.layer_norm_rms_epsilon": 1e-5}
 LAYER_NORM = {"attention.layer_norm_epsilon": 1e-5}
 
 
-def llama_like(name, arch, meta, tied=False):
+def llama_like(name, arch, meta, tied=False, qkv_bias=False, ffn_norm="ffn_norm", gated=True):
     m = Model(name, arch, {**RMS, "rope.dimension_count": HEAD, **meta}, tied)
     m.norm("output_norm", EMBD)
     for i in range(LAYERS):
         b = f"blk.{i}"
         m.norm(f"{b}.attn_norm", EMBD)
+        m.qkv(b, bias=qkv_bias)
+        m.linear(f"{b}.attn_output", EMBD, HEADS * HEAD)
+        m.norm(f"{b}.{ffn_norm}", EMBD)
+        m.gated(b) if gated else m.plain(b)
+    return m
+
+
+def moe_like(name, arch, meta, qk_norm=None, dense=0, shared=0, bias=False, qkv_bias=False, ffn_norm="ffn_norm", tied=False):
+    """Llama with experts.  qk_norm: "heads" or "all"; dense: layers without experts; shared: width of the shared expert;
+    bias: of the router, for choosing only."""
+    m = Model(name, arch, {**RMS, "rope.dimension_count": HEAD, "expert_count": N_EXPERTS, "expert_used_count": 3,
+                           "expert_feed_forward_length": FF_EXPERT, **meta}, tied)
+    m.norm("output_norm", EMBD)
+    for i in range(LAYERS):
+        b = f"blk.{i}"
+        m.norm(f"{b}.attn_norm", EMBD)
+        m.qkv(b, bias=qkv_bias)
+        for part, heads in (("q", HEADS), ("k", KV_HEADS)) if qk_norm else ():
+            m.norm(f"{b}.attn_{part}_norm", HEAD * (heads if qk_norm == "all" else 1))
+        m.linear(f"{b}.attn_output", EMBD, HEADS * HEAD)
+        m.norm(f"{b}.{ffn_norm}", EMBD)
+        if i < dense:
+            m.gated(b)
+            continue
+        m.linear(f"{b}.ffn_gate_inp", N_EXPERTS, EMBD)
+        if bias:
+            m.add(f"{b}.exp_probs_b.bias", [N_EXPERTS], 0.2)
+        m.experts(b, N_EXPERTS, FF_EXPERT)
+        for part, rows, k in (("gate", shared, EMBD), ("up", shared, EMBD), ("down", EMBD, shared)) if shared else ():
+            m.linear(f"{b}.ffn_{part}_shexp", rows, k)
+    return m
+
+
+def gemma2():
+    m = Model("gemma2", "gemma2", {**RMS, "attention.key_length": HEAD, "attention.value_length": HEAD, "attention.sliding_window": 5,
+                                   "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}, tied=True)
+    m.norm("output_norm", EMBD)
+    for i in range(LAYERS):
+        b = f"blk.{i}"
+        for norm in ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"):
+            m.norm(f"{b}.{norm}", EMBD)
         m.qkv(b)
         m.linear(f"{b}.attn_output", EMBD, HEADS * HEAD)
-        m.norm(f"{b}.ffn_norm", EMBD)
+        m.gated(b)
+    return m
+
+
+def nemotron():
+    m = Model("nemotron", "nemotron", {**LAYER_NORM, "rope.dimension_count": HEAD // 2})
+    m.norm("output_norm", EMBD, bias=True)
+    for i in range(LAYERS):
+        b = f"blk.{i}"
+        m.norm(f"{b}.attn_norm", EMBD, bias=True)
+        m.qkv(b)
+        m.linear(f"{b}.attn_output", EMBD, HEADS * HEAD)
+        m.norm(f"{b}.ffn_norm", EMBD, bias=True)
+        m.plain(b)
+    return m
+
+
+def command_r(qk_norm):
+    """qk_norm: Command R+, with norms of each head."""
+    m = Model("command-r-plus" if qk_norm else "command-r", "command-r", {**LAYER_NORM, "logit_scale": 0.25}, tied=True)
+    m.norm("output_norm", EMBD)
+    for i in range(LAYERS):
+        b = f"blk.{i}"
+        m.norm(f"{b}.attn_norm", EMBD)
+        m.qkv(b)
+        if qk_norm:
+            m.norm(f"{b}.attn_q_norm", [HEADS, HEAD])
+            m.norm(f"{b}.attn_k_norm", [KV_HEADS, HEAD])
+        m.linear(f"{b}.attn_output", EMBD, HEADS * HEAD)
         m.gated(b)
     return m
 
@@ -280,12 +349,12 @@ def bitnet_b158():
 PLAIN, ROT, V_HEAD, KV_RANK, Q_RANK, N_EXPERTS, FF_EXPERT = 32, 16, 32, 64, 32, 8, 32
 
 
-def deepseek2(name, meta, split, v3):
+def deepseek2(name, meta, split, v3, arch="deepseek2"):
     """split: attn_k_b and attn_v_b (the same function as attn_kv_b, drawn from it); v3: low-rank queries, sigmoid routing."""
     sizes = {"attention.key_length_mla": PLAIN + ROT, "attention.value_length_mla": V_HEAD, "attention.key_length": KV_RANK + ROT,
              "attention.value_length": KV_RANK, "attention.head_count_kv": 1} if split else {
                  "attention.key_length": PLAIN + ROT, "attention.value_length": V_HEAD, "attention.head_count_kv": HEADS}
-    m = Model(name.split("+")[0], "deepseek2", {**sizes, "attention.layer_norm_rms_epsilon": 1e-6, "rope.dimension_count": ROT, "attention.kv_lora_rank": KV_RANK,
+    m = Model(name.split("+")[0], arch, {**sizes, "attention.layer_norm_rms_epsilon": 1e-6, "rope.dimension_count": ROT, "attention.kv_lora_rank": KV_RANK,
                                   "leading_dense_block_count": 1, "expert_count": N_EXPERTS, "expert_used_count": 3,
                                   "expert_feed_forward_length": FF_EXPERT, "expert_shared_count": 2, **meta})
     m.norm("output_norm", EMBD)
@@ -307,7 +376,7 @@ def deepseek2(name, meta, split, v3):
             m.gated(b)
             continue
         m.linear(f"{b}.ffn_gate_inp", N_EXPERTS, EMBD)
-        if v3:
+        if v3 and arch == "deepseek2":
             m.add(f"{b}.exp_probs_b.bias", [N_EXPERTS], 0.2)
         m.experts(b, N_EXPERTS, FF_EXPERT)
         for part, rows, k in (("gate", 2 * FF_EXPERT, EMBD), ("up", 2 * FF_EXPERT, EMBD), ("down", EMBD, 2 * FF_EXPERT)):
@@ -334,9 +403,16 @@ V3 = {**V2, "attention.q_lora_rank": Q_RANK, "expert_weights_norm": True, "exper
       "rope.scaling.factor": 40.0, "rope.scaling.original_context_length": 64, "rope.scaling.yarn_log_multiplier": 0.1}
 
 
+# The temperature has a step every 4 positions.
+YARN = {"rope.freq_base": 1e6, "rope.scaling.type": "yarn", "rope.scaling.factor": 16.0, "rope.scaling.original_context_length": 4}
+MISTRAL3 = {**YARN, "rope.scaling.yarn_log_multiplier": 1.0, "attention.temperature_scale": 0.1}
+MISTRAL4 = {**MISTRAL3, "rope.scaling.yarn_log_multiplier": 0.1, "attention.q_lora_rank": Q_RANK, "expert_weights_norm": True,
+            "attention.temperature_length": 3}
+SIGMOID = {"expert_gating_func": 2, "expert_weights_norm": True}
+
+
 def all_models():
-    """A name before "+" is the reference's: both forms of a DeepSeek layer must give its logits, and so must
-    one whose attention has a temperature, as far as that is 1."""
+    """A name before "+" is the reference's: both forms of a DeepSeek layer must give its logits."""
     return [
         llama_like("internlm2", "internlm2", {"rope.freq_base": 1e6}),
         llama_like("granite", "granite", {"embedding_scale": 3.0, "residual_scale": 0.4, "attention.scale": 0.2, "logit_scale": 1.7}, tied=True),
@@ -345,5 +421,16 @@ def all_models():
         gpt_oss(), bitnet_b158(),
         deepseek2("deepseek-v2", V2, False, False), deepseek2("deepseek-v2+split", V2, True, False),
         deepseek2("deepseek-v3", V3, False, True), deepseek2("deepseek-v3+split", V3, True, True),
-        deepseek2("deepseek-v3+temperature", {**V3, "attention.temperature_scale": 0.1}, False, True),
+        gemma2(), llama_like("mistral3", "mistral3", MISTRAL3),
+        deepseek2("mistral4", MISTRAL4, False, True, "mistral4"), deepseek2("mistral4+split", MISTRAL4, True, True, "mistral4"),
+        llama_like("arcee", "arcee", {}, gated=False), llama_like("ernie4_5", "ernie4_5", {"rope.freq_base": 5e5}, tied=True),
+        llama_like("seed_oss", "seed_oss", {"rope.freq_base": 1e7}, qkv_bias=True, ffn_norm="post_attention_norm"),
+        nemotron(), command_r(False), command_r(True), moe_like("olmoe", "olmoe", {}, "all"),
+        moe_like("granitemoe", "granitemoe", {"embedding_scale": 3.0, "residual_scale": 0.4, "attention.scale": 0.2, "logit_scale": 1.7}, tied=True),
+        moe_like("dots1", "dots1", {**SIGMOID, "expert_weights_scale": 2.5, "expert_shared_count": 2, "leading_dense_block_count": 1}, "heads",
+                 dense=1, shared=2 * FF_EXPERT, bias=True),
+        moe_like("glm4moe", "glm4moe", {**SIGMOID, "block_count": LAYERS + 1, "nextn_predict_layers": 1, "rope.dimension_count": HEAD // 2, "expert_weights_scale": 2.5, "expert_shared_count": 1,
+                                        "leading_dense_block_count": 1}, "heads", dense=1, shared=FF_EXPERT, bias=True, qkv_bias=True,
+                 ffn_norm="post_attention_norm"),
+        moe_like("minimax-m2", "minimax-m2", {**SIGMOID, "rope.dimension_count": HEAD // 2, "rope.freq_base": 5e6}, "all", bias=True),
     ]

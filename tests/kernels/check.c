@@ -48,6 +48,12 @@ void check_fail(check *c, const char *format, ...)
     fputc('\n', stderr);
 }
 
+int check_n_cases(int usual)
+{
+    const char *few = getenv("NCE_CHECK_CASES");
+    return few != NULL && atoi(few) > 0 ? atoi(few) : usual;
+}
+
 /* splitmix64 (Steele, Lea, Flood 2014) */
 uint64_t check_random(check *c)
 {
@@ -130,9 +136,17 @@ static uint32_t bits_of(float f)
     return u;
 }
 
+/* FNV-1a over words; a NaN is a NaN, whatever its payload. */
+void check_digest(check *c, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        c->digest = (c->digest ^ (isnan(x[i]) ? 0x7fc00000u : bits_of(x[i]))) * 0x100000001b3u;
+}
+
 bool check_same_f32(check *c, const char *what, const float *want, const float *got, size_t n)
 {
     c->n_compared++;
+    check_digest(c, got, n);
     for (size_t i = 0; i < n; i++) {
         if (bits_of(want[i]) == bits_of(got[i]) || (isnan(want[i]) && isnan(got[i]))) continue;
         check_fail(c, "%s: element %zu of %zu is %.9g (%08x), want %.9g (%08x)", what, i, n, (double)got[i],

@@ -15,6 +15,7 @@ typedef struct check {
     uint64_t seed;   /* of this run */
     uint64_t random; /* generator state */
     size_t n_compared, n_failed;
+    uint64_t digest; /* of all results compared: the same on every processor for one seed */
     size_t n_buffers;
     struct check_buffer {
         void *map;
@@ -59,6 +60,10 @@ void check_release(check *c); /* all buffers of a case */
 void check_case(check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Count a failure and print it with its case; the first few only. */
 void check_fail(check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A family's number of cases, or what NCE_CHECK_CASES says: an emulator takes long for each. */
+int check_n_cases(int usual);
+/* Results that nothing is compared with bit for bit: part of the digest. */
+void check_digest(check *c, const float *x, size_t n);
 /* n floats equal bit for bit (NaN equals NaN), or a failure naming the first that differs. */
 bool check_same_f32(check *c, const char *what, const float *want, const float *got, size_t n);
 /* A matrix [n_rows][ld] whose first n of every row must equal want [n_rows][n], and whose rest still is 0x5a. */

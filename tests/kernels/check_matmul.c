@@ -133,13 +133,14 @@ static void check_reference(check *c, const nce_matmul_ops *ref, const product_c
 
 void check_matmul_run(check *c)
 {
+    const int n_cases = check_n_cases(CASES);
     nce_matmul_ops ref, ops;
     nce_matmul_ops_init(&ref, 0);
     nce_matmul_ops_init(&ops, c->cpu);
     for (int id = 0; id <= NCE_TYPE_LAST; id++) {
         const nce_type_info *type = nce_type_info_of((nce_type)id);
         if (!has_product(type)) continue;
-        for (int i = 0; i < CASES; i++) {
+        for (int i = 0; i < n_cases; i++) {
             const bool wild = i % 12 == 11;
             const product_case p = draw(c, type, wild);
             check_case(c, "%s rows %zu columns %zu k %zu row_bytes %zu", type->name, p.rows, p.cols, p.k, p.row_bytes);

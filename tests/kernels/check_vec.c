@@ -129,6 +129,7 @@ static void run_exp2neg(check *c, const nce_vec_ops *ref, const nce_vec_ops *ops
 static void near(check *c, const char *what, double want, float got, double bound)
 {
     c->n_compared++;
+    check_digest(c, &got, 1);
     if (!(fabs((double)got - want) <= bound)) check_fail(c, "%s: %.9g, want %.17g", what, (double)got, want);
 }
 
@@ -202,10 +203,10 @@ static void check_rows(check *c, const nce_vec_ops *ref)
     check_case(c, "rows of %d", N);
     ref->rms_norm(y, x, w, N, 1e-5f);
     for (int i = 0; i < N; i++)
-        near(c, "rms_norm", (double)x[i] / sqrt(square + 1e-5) * (double)w[i], y[i], 2e-6);
+        near(c, "rms_norm", (double)x[i] / sqrt(square + 1e-5) * (double)w[i], y[i], 3e-7);
     ref->layer_norm(y, x, w, b, N, 1e-5f);
     for (int i = 0; i < N; i++)
-        near(c, "layer_norm", ((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)w[i] + (double)b[i], y[i], 2e-6);
+        near(c, "layer_norm", ((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)w[i] + (double)b[i], y[i], 4e-7);
     ref->softmax(y, x, N);
     for (int i = 0; i < N; i++)
         near(c, "softmax", exp((double)x[i]) / sum, y[i], 1e-6 * exp((double)x[i]) / sum);

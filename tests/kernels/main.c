@@ -60,8 +60,8 @@ static int run(const check_family *family, const struct level *level, uint64_t s
     check c = {.family = family->name, .isa = level->name, .cpu = level->bits, .seed = seed, .random = seed};
     family->run(&c);
     check_release(&c);
-    printf("%s %s.%s seed %llu: %zu compared, %zu failed\n", c.n_failed ? "FAIL" : "ok", c.family, c.isa,
-           (unsigned long long)seed, c.n_compared, c.n_failed);
+    printf("%s %s.%s seed %llu: %zu compared, %zu failed, digest %016llx\n", c.n_failed ? "FAIL" : "ok", c.family, c.isa,
+           (unsigned long long)seed, c.n_compared, c.n_failed, (unsigned long long)c.digest);
     return c.n_failed > 0 || c.n_compared == 0;
 }
 

@@ -7,15 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROWS = 200, EMBD = 32, VOCAB = 64, PAGE_BYTES = 4096, MEMORY = 1 << 30 };
+enum { ROWS = 200, EMBD = 32, VOCAB = 64, PAGE_BYTES = 4096, MEMORY = 1 << 30, WAITING = 16 };
 
-/* Device memory is host memory; a graph is a count of launches. */
+/* Device memory is host memory; a graph is a count of launches.  Uploads happen as late as they may: host memory that changes
+ * before is found out. */
 typedef struct driver {
     nce_gpu base;
     int n_kernels, calls, fail_at; /* calls that can fail, and which one does */
     int n_blocks, n_launches, n_captured, n_replayed, n_graphs, n_downloads;
     size_t downloaded[8];
-    bool capturing, closed;
+    struct {
+        void *to;
+        const void *host;
+        size_t bytes;
+    } waiting[WAITING];
+    int n_waiting;
+    bool capturing, closed, no_pinned;
 } driver;
 
 static driver *driver_of(nce_gpu *g)
@@ -30,6 +37,13 @@ static nce_status step(nce_gpu *g, const char *call)
     if (++d->calls != d->fail_at) return NCE_OK;
     g->lost = true;
     return nce_fail(g->ctx, NCE_ERR_BACKEND, "%s failed", call);
+}
+
+static void do_uploads(driver *d)
+{
+    for (int i = 0; i < d->n_waiting; i++)
+        memcpy(d->waiting[i].to, d->waiting[i].host, d->waiting[i].bytes);
+    d->n_waiting = 0;
 }
 
 static void d_close(nce_gpu *g)
@@ -48,6 +62,7 @@ static nce_status d_alloc(nce_gpu *g, size_t bytes, nce_gpu_address *out)
 static void d_free(nce_gpu *g, nce_gpu_address at)
 {
     if (at == 0) return;
+    if (!g->lost) do_uploads(driver_of(g));
     free((void *)(uintptr_t)at);
     driver_of(g)->n_blocks--;
 }
@@ -55,6 +70,7 @@ static nce_status d_host_alloc(nce_gpu *g, size_t bytes, void **out)
 {
     *out = NULL;
     if (step(g, "host_alloc") != NCE_OK) return NCE_ERR_BACKEND;
+    if (driver_of(g)->no_pinned && bytes > MEMORY / 128) return nce_fail(g->ctx, NCE_ERR_NOMEM, "no pinned memory");
     *out = malloc(bytes);
     driver_of(g)->n_blocks++;
     return NCE_OK;
@@ -66,9 +82,13 @@ static void d_host_free(nce_gpu *g, void *p)
 }
 static nce_status d_upload(nce_gpu *g, nce_gpu_address to, const void *host, size_t bytes)
 {
-    cr_assert(!driver_of(g)->capturing);
+    driver *d = driver_of(g);
+    cr_assert(!d->capturing);
     if (step(g, "upload") != NCE_OK) return NCE_ERR_BACKEND;
-    memcpy((void *)(uintptr_t)to, host, bytes);
+    if (d->n_waiting == WAITING) do_uploads(d);
+    d->waiting[d->n_waiting].to = (void *)(uintptr_t)to;
+    d->waiting[d->n_waiting].host = host;
+    d->waiting[d->n_waiting++].bytes = bytes;
     return NCE_OK;
 }
 static nce_status d_download(nce_gpu *g, void *host, nce_gpu_address from, size_t bytes)
@@ -76,6 +96,7 @@ static nce_status d_download(nce_gpu *g, void *host, nce_gpu_address from, size_
     driver *d = driver_of(g);
     cr_assert(!d->capturing);
     if (step(g, "download") != NCE_OK) return NCE_ERR_BACKEND;
+    do_uploads(d);
     memcpy(host, (const void *)(uintptr_t)from, bytes);
     d->downloaded[d->n_downloads++ % 8] = bytes;
     return NCE_OK;
@@ -87,13 +108,17 @@ static nce_status d_copy(nce_gpu *g, nce_gpu_address to, nce_gpu_address from, s
 static nce_status d_zero(nce_gpu *g, nce_gpu_address to, size_t bytes)
 {
     if (step(g, "zero") != NCE_OK) return NCE_ERR_BACKEND;
+    do_uploads(driver_of(g));
     memset((void *)(uintptr_t)to, 0, bytes);
     return NCE_OK;
 }
 static nce_status d_sync(nce_gpu *g)
 {
-    cr_assert(!driver_of(g)->capturing);
-    return step(g, "sync");
+    driver *d = driver_of(g);
+    cr_assert(!d->capturing);
+    if (step(g, "sync") != NCE_OK) return NCE_ERR_BACKEND;
+    do_uploads(d);
+    return NCE_OK;
 }
 static nce_status d_kernel(nce_gpu *g, const char *name, void **out)
 {
@@ -328,6 +353,60 @@ static nce_status scenario(model *m)
     if (status == NCE_OK) status = m->device->ops->buffer_read(m->page, 1, &byte, 1);
     if (status == NCE_OK) status = m->device->ops->buffer_copy(m->page, m->buffer, 16);
     return status;
+}
+
+/* Three tensors, the host's memory gone after each: one small, one of a few pieces, one that ends inside of a piece. */
+static void tensors(bool no_pinned)
+{
+    const size_t bytes[] = {1000, 48 << 20, (20 << 20) + 123};
+    model m = {.gpu.no_pinned = no_pinned};
+    cr_assert_eq(nce_context_create(NULL, &m.ctx), NCE_OK);
+    cr_assert_eq(open_model(&m), NCE_OK);
+    nce_buffer *buffers[3];
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t *host = malloc(bytes[i]);
+        for (size_t j = 0; j < bytes[i]; j++)
+            host[j] = (uint8_t)(j * 7 + (j >> 13) + i);
+        cr_assert_eq(m.device->ops->buffer_import(m.device, host, bytes[i], &buffers[i]), NCE_OK);
+        memset(host, 0, bytes[i]);
+        free(host);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t *host = malloc(bytes[i]);
+        size_t n_wrong = 0;
+        cr_assert_eq(m.device->ops->buffer_read(buffers[i], 0, host, bytes[i]), NCE_OK);
+        for (size_t j = 0; j < bytes[i]; j++)
+            n_wrong += host[j] != (uint8_t)(j * 7 + (j >> 13) + i);
+        cr_assert_eq(n_wrong, 0, "tensor %zu: %zu bytes are wrong", i, n_wrong);
+        free(host);
+        nce_buffer_destroy(buffers[i]);
+    }
+    close_model(&m);
+    nce_context_destroy(m.ctx);
+}
+
+Test(gpu_exec, large_tensors_go_through_pinned_memory) { tensors(false); }
+Test(gpu_exec, large_tensors_go_without_pinned_memory) { tensors(true); }
+
+Test(gpu_exec, any_driver_call_for_a_large_tensor_may_fail)
+{
+    const size_t bytes = 17 << 20;
+    uint8_t *host = calloc(1, bytes);
+    for (int n = 1;; n++) {
+        model m = {.gpu.fail_at = n};
+        nce_buffer *buffer = NULL;
+        cr_assert_eq(nce_context_create(NULL, &m.ctx), NCE_OK);
+        nce_status status = open_model(&m);
+        if (status == NCE_OK) status = m.device->ops->buffer_import(m.device, host, bytes, &buffer);
+        const bool failed = m.gpu.base.lost;
+        cr_assert_eq(status, failed ? NCE_ERR_BACKEND : NCE_OK, "call %d", n);
+        cr_assert_eq(buffer == NULL, failed, "call %d", n);
+        nce_buffer_destroy(buffer);
+        close_model(&m);
+        nce_context_destroy(m.ctx);
+        if (!failed) break;
+    }
+    free(host);
 }
 
 Test(gpu_exec, any_driver_call_may_fail)

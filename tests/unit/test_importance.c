@@ -165,7 +165,7 @@ static double weighted_error(nce_context *ctx, const char *source, const char *q
     return error;
 }
 
-Test(importance, quantizing_by_it_lowers_the_weighted_error, .timeout = 120)
+Test(importance, quantizing_by_it_lowers_the_weighted_error, .timeout = 900)
 {
     fixture f;
     char matrix[64], plain[64], better[64];
@@ -229,7 +229,7 @@ static nce_status whole_life(nce_context *ctx, const char *model_path, const cha
     return status;
 }
 
-Test(importance, every_allocation_may_fail, .timeout = 120)
+Test(importance, every_allocation_may_fail, .timeout = 900)
 {
     fixture f;
     char path[64];

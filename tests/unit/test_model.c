@@ -130,7 +130,7 @@ static nce_status whole_life(nce_context *ctx, const void *data, size_t n)
     return status;
 }
 
-Test(model, every_allocation_may_fail, .timeout = 120)
+Test(model, every_allocation_may_fail, .timeout = 900)
 {
     fixture f;
     size_t n;

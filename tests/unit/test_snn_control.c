@@ -38,7 +38,7 @@ static void *produce(void *user)
 }
 
 /* Ten million random events of four threads: none lost, none twice, each thread's in order. */
-Test(snn_control, queue_loses_nothing, .timeout = 240)
+Test(snn_control, queue_loses_nothing, .timeout = 900)
 {
     nce_snn_queue q;
     producer p[PRODUCERS];

@@ -293,6 +293,41 @@ Test(text, a_run_of_one_character)
     free(tokens);
 }
 
+/* Words of all lengths that are remembered and of some that are not, often enough to come back after having been
+ * forgotten, in an order that fills lines with both kinds: each as it merges on its own.  The same with no room for the
+ * tokens, and by a tokenizer that remembers nothing yet. */
+Test(text, remembered_words_merge_as_the_first_time)
+{
+    enum { N = 60000 };
+    nce_tokenizer *t;
+    char *text = malloc(N);
+    int32_t *plain = malloc(N * sizeof *plain), *tokens = malloc(N * sizeof *tokens);
+    uint32_t random = 7;
+    size_t n = 0, n_plain = 0, count;
+    cr_assert_eq(vocab_load(ctx, &bpe, &t), NCE_OK);
+    while (n < N - 64) {
+        const uint32_t kind = (random = random * 1664525u + 1013904223u) >> 16;
+        const size_t length = 1 + kind % (kind % 7 == 0 ? 40 : 6), from = n;
+        if (n > 0) text[n++] = ' ';
+        for (size_t i = 0; i < length; i++)
+            text[n++] = (char)('a' + ((random = random * 1664525u + 1013904223u) >> 24) % 3);
+        n_plain += merge_plainly(t, text + from, n - from, plain + n_plain);
+    }
+    for (int pass = 0; pass < 3; pass++) {
+        cr_assert_eq(nce_tokenizer_encode(t, text, n, 0, NULL, 0, &count), NCE_ERR_LIMIT);
+        cr_assert_eq(count, n_plain);
+        cr_assert_eq(nce_tokenizer_encode(t, text, n, 0, tokens, count, &count), NCE_OK);
+        cr_assert(count == n_plain && memcmp(tokens, plain, count * sizeof *plain) == 0, "pass %d", pass);
+        cr_assert_eq(nce_tokenizer_encode(t, text, 600, 0, tokens, N, &count), NCE_OK, "a short text uses what is there");
+        for (size_t i = 0; i + 3 < count; i++) /* the last word is cut */
+            cr_assert_eq(tokens[i], plain[i]);
+    }
+    nce_tokenizer_destroy(t);
+    free(text);
+    free(plain);
+    free(tokens);
+}
+
 typedef struct encoding {
     const nce_tokenizer *t;
     int32_t tokens[4096];

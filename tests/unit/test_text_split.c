@@ -15,8 +15,11 @@ static const char *cut_n(const char *name, const char *text, size_t n)
     size_t begin, end, k = 0, covered = 0;
     cr_assert_not_null(row, "no row %s", name);
     nce_splitter_init(&s, row->rule, text, n);
+    nce_splitter batched = s;
     while (nce_splitter_next(&s, &begin, &end)) {
+        size_t filled;
         cr_assert(begin == covered && end > begin, "words are adjacent and not empty");
+        cr_assert(nce_splitter_fill(&batched, &filled, 1) == 1 && filled == end, "one call a batch cuts alike");
         covered = end;
         k += (size_t)snprintf(out + k, sizeof out - k, k > 0 ? "|%.*s" : "%.*s", (int)(end - begin), text + begin);
     }

@@ -1,13 +1,20 @@
 """The finished models through the library itself: questions by nce_chat, figures by the nce command."""
 import ctypes
+import pathlib
+import re
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 import numpy as np
 
 from data import run
 
-ZERO_ACTIVATIONS = 15  # NCE_METRIC_ZERO_ACTIVATIONS of nce/metrics.h
+HEADERS = pathlib.Path(__file__).resolve().parents[2] / "include" / "nce"
 TEXT_FUNCTION = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t)
+
+
+def constant(header, name):
+    """The value of an enumerator of a public header."""
+    return int(re.search(rf"\b{name} = (\d+)", (HEADERS / header).read_text())[1])
 
 
 class SamplerOptions(ctypes.Structure):
@@ -68,7 +75,7 @@ def accuracy(library, model, questions):
     chat, right = Chat(library, model), {}
     for category, ask, answer in questions:
         right.setdefault(category, []).append(chat.ask(ask) == answer)
-    zeros = chat.metric(ZERO_ACTIVATIONS)
+    zeros = chat.metric(constant("metrics.h", "NCE_METRIC_ZERO_ACTIVATIONS"))
     chat.close()
     return {name: sum(r) / len(r) for name, r in right.items()}, sum(map(sum, right.values())) / len(questions), zeros
 

@@ -10,7 +10,13 @@
 enum { NCE_MAX_LAYERS = 1024 };
 
 typedef enum nce_rope_kind { NCE_ROPE_NONE, NCE_ROPE_NORMAL, NCE_ROPE_NEOX } nce_rope_kind;
-typedef enum nce_rope_scaling { NCE_SCALING_NONE, NCE_SCALING_LINEAR, NCE_SCALING_YARN, NCE_SCALING_LONGROPE } nce_rope_scaling;
+typedef enum nce_rope_scaling {
+    NCE_SCALING_NONE,
+    NCE_SCALING_LINEAR,
+    NCE_SCALING_YARN,
+    NCE_SCALING_LONGROPE,
+    NCE_SCALING_TEMPERATURE /* no angles: cosines are 1 + factor * ln(1 + floor(position / n_ctx_original)), sines 0 */
+} nce_rope_scaling;
 
 /* One table of rotation angles; layers name theirs. */
 typedef struct nce_rope_params {
@@ -34,7 +40,6 @@ typedef struct nce_layer_params {
 
 typedef struct nce_hparams {
     uint32_t n_vocab, n_embd, n_layers, n_ctx_train;
-    uint32_t n_ctx_most; /* positions that this implementation computes as the model means them; 0: all */
     uint32_t n_dk, n_dv;
     uint32_t n_lora_q, n_lora_kv; /* latent attention (deepseek2): ranks of queries and latent; n_lora_kv 0: ordinary */
     float norm_eps;
@@ -44,6 +49,7 @@ typedef struct nce_hparams {
     nce_op_route route;
     nce_rope_params rope[NCE_MAX_ROPE];
     uint32_t n_rope;
+    uint32_t temperature;    /* the table that multiplies queries, or NCE_MAX_ROPE: none */
     nce_layer_params *layer; /* [n_layers] */
 } nce_hparams;
 

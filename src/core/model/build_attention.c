@@ -29,6 +29,7 @@ void nce_build_attention(nce_builder *b, nce_view in)
     }
     head_norm(b, q, &l->attn_q_norm, &l->attn_q_norm_b, p->n_heads);
     head_norm(b, k, &l->attn_k_norm, &l->attn_k_norm_b, p->n_kv_heads);
+    nce_build_temperature(b, q);
     nce_build_rope(b, q, p->n_heads, h->n_dk);
     nce_build_rope(b, k, p->n_kv_heads, h->n_dk);
     nce_build_attend(b, q, k, v);

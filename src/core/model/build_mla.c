@@ -42,6 +42,7 @@ static void queries_and_latent(nce_builder *b, nce_view in, nce_view q)
         nce_build_matrix(nce_build_matmul(b, part(SLOT_Q_A, 0)), &l->wq_b, NULL, q, false, 1.0f);
     }
     nce_build_norm(b, part(SLOT_KV_A, 0), part(SLOT_KV_A, 0), &l->kv_a_norm, NULL, h->n_lora_kv, 1, false);
+    nce_build_temperature(b, q);
     nce_build_rope(b, part(q.slot, q.column + h->n_dk - h->rope[0].n_rot), h->layer[b->layer].n_heads, h->n_dk);
     nce_build_rope(b, part(SLOT_KV_A, h->n_lora_kv), 1, h->rope[0].n_rot);
 }

@@ -65,17 +65,26 @@ void nce_build_projection(nce_builder *b, nce_view in, const nce_weight *w, cons
     nce_build_simple(b, NCE_OP_ADD, part(SLOT_X, 0), part(SLOT_X, 0), part(SLOT_T, 0), h->n_embd);
 }
 
-void nce_build_rope(nce_builder *b, nce_view at, uint32_t n_heads, size_t head_size)
+static void rotate(nce_builder *b, nce_view at, uint32_t n_heads, size_t head_size, uint32_t table)
 {
-    const nce_hparams *h = &b->m->h;
-    const uint32_t table = h->layer[b->layer].rope;
     if (table >= NCE_MAX_ROPE) return;
     nce_op *op = nce_build_op(b, NCE_OP_ROPE);
     if (op == NULL) return;
     op->in = op->out = at;
     op->n_groups = n_heads, op->width = (uint32_t)head_size;
-    op->rope = table, op->n_rot = h->rope[table].n_rot;
+    op->rope = table, op->n_rot = b->m->h.rope[table].n_rot;
     op->neox = b->m->arch->rope == NCE_ROPE_NEOX;
+}
+
+void nce_build_rope(nce_builder *b, nce_view at, uint32_t n_heads, size_t head_size)
+{
+    rotate(b, at, n_heads, head_size, b->m->h.layer[b->layer].rope);
+}
+
+/* As a rotation by no angle, which every device has: x times a factor, plus 0. */
+void nce_build_temperature(nce_builder *b, nce_view q)
+{
+    rotate(b, q, b->m->h.layer[b->layer].n_heads, b->m->h.n_dk, b->m->h.temperature);
 }
 
 void nce_build_attend(nce_builder *b, nce_view q, nce_view k, nce_view v)

@@ -52,6 +52,8 @@ void nce_build_projection(nce_builder *b, nce_view in, const nce_weight *w, cons
                           const nce_vector *post);
 /* Rotate the first dimensions of n_heads parts that lie head_size columns apart. */
 void nce_build_rope(nce_builder *b, nce_view at, uint32_t n_heads, size_t head_size);
+/* Queries of all heads times the temperature of their positions, if the model has one. */
+void nce_build_temperature(nce_builder *b, nce_view q);
 /* Store keys and values, attend with q; the result is in SLOT_A. */
 void nce_build_attend(nce_builder *b, nce_view q, nce_view k, nce_view v);
 

@@ -178,15 +178,19 @@ static nce_status read_scales(const nce_gguf *g, const nce_arch *arch, nce_hpara
     return nce_optional(nce_hparam_f32(g, "final_logit_softcapping", 0.0f, 1e6f, &h->logit_cap));
 }
 
-/* Queries of position p are multiplied by 1 + scale * ln(1 + floor(p / length)) (Mistral Large 3): by 1 below length, and
- * no further does a session go. */
+/* Queries of position p are multiplied by 1 + scale * ln(1 + floor(p / length)) (Mistral 3 and 4): one more table. */
 static nce_status read_temperature(const nce_gguf *g, nce_hparams *h)
 {
-    float scale = 0.0f;
-    uint32_t length = h->rope[0].n_ctx_original;
-    TRY(nce_optional(nce_hparam_f32(g, "attention.temperature_scale", 0.0f, 1e6f, &scale)));
-    TRY(nce_optional(nce_hparam_u32(g, "attention.temperature_length", 1, 1u << 30, &length)));
-    if (scale != 0.0f) h->n_ctx_most = length;
+    nce_rope_params r = {.n_rot = h->n_dk, .base = 1.0f, .scaling = NCE_SCALING_TEMPERATURE};
+    r.n_ctx_original = h->n_rope != 0 ? h->rope[0].n_ctx_original : h->n_ctx_train;
+    TRY(nce_optional(nce_hparam_f32(g, "attention.temperature_scale", 0.0f, 1e6f, &r.factor)));
+    TRY(nce_optional(nce_hparam_u32(g, "attention.temperature_length", 1, 1u << 30, &r.n_ctx_original)));
+    if (r.factor == 0.0f) return NCE_OK;
+    if (h->n_dk % 2 != 0 || h->n_rope == NCE_MAX_ROPE)
+        return nce_fail(nce_gguf_context(g), NCE_ERR_UNSUPPORTED, "%s: attention.temperature_scale with an odd head size %u, or beside %u tables of rotation",
+                        nce_gguf_name(g), h->n_dk, h->n_rope);
+    h->temperature = h->n_rope;
+    h->rope[h->n_rope++] = r;
     return NCE_OK;
 }
 
@@ -199,7 +203,6 @@ static nce_status read_latent(const nce_gguf *g, nce_hparams *h)
     TRY(nce_optional(nce_hparam_u32(g, "attention.q_lora_rank", 1, 1u << 20, &h->n_lora_q)));
     TRY(nce_optional(nce_hparam_u32(g, "attention.key_length_mla", 1, 1024, &h->n_dk)));
     TRY(nce_optional(nce_hparam_u32(g, "attention.value_length_mla", 1, 1024, &h->n_dv)));
-    TRY(read_temperature(g, h));
     TRY(nce_optional(nce_hparam_f32(g, "rope.scaling.yarn_log_multiplier", 0.0f, 10.0f, &multiplier)));
     if (r->n_rot >= h->n_dk || h->n_lora_kv + r->n_rot > 1024)
         return nce_fail(nce_gguf_context(g), NCE_ERR_FORMAT, "%s: rope.dimension_count %u must be below the head size %u, and with kv_lora_rank %u at most 1024",
@@ -229,6 +232,7 @@ nce_status nce_hparams_read(const nce_gguf *g, const nce_arch *arch, nce_hparams
 {
     nce_context *ctx = nce_gguf_context(g);
     memset(h, 0, sizeof *h);
+    h->temperature = NCE_MAX_ROPE;
     TRY(required_u32(g, "block_count", 1, NCE_MAX_LAYERS, &h->n_layers));
     TRY(required_u32(g, "embedding_length", 1, 1u << 20, &h->n_embd));
     h->n_ctx_train = 2048;
@@ -243,7 +247,8 @@ nce_status nce_hparams_read(const nce_gguf *g, const nce_arch *arch, nce_hparams
     TRY(read_scales(g, arch, h));
     TRY(read_patterns(g, arch, h));
     if (arch->flags & NCE_ARCH_LATENT) TRY(read_latent(g, h));
-    return arch->adjust != NULL ? arch->adjust(g, h) : NCE_OK;
+    if (arch->adjust != NULL) TRY(arch->adjust(g, h));
+    return read_temperature(g, h);
 }
 
 void nce_hparams_finish(nce_context *ctx, nce_hparams *h)

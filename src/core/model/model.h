@@ -58,12 +58,16 @@ typedef struct nce_forward {
 nce_status nce_forward_create(const nce_model *m, nce_type type_k, nce_type type_v, nce_forward **out);
 void nce_forward_destroy(nce_context *ctx, nce_forward *f);
 
-/* Rotation angles.  An angle is position * frequency, in double; cosines and sines come from SLEEF's deterministic scalar
- * functions, so they are the same bits everywhere, and are rounded to float once. */
+/* Rotation angles (docs/numerics.md): pair i turns by position * step^i, multiplied one after the other in float as the
+ * engines do by which files are made and judged, times the scale of the pair, in double.  Cosines and sines come from
+ * SLEEF's deterministic scalar functions, so they are the same bits everywhere, and are rounded to float once. */
 typedef struct nce_rope_table {
     uint32_t n_rot;
+    float step;        /* base^(-2 / n_rot) */
     double magnitude;  /* of the rotation (YaRN, LongRoPE) */
-    double freq[512];  /* [n_rot / 2]: head sizes are at most 1024 */
+    double temperature_scale; /* of a table without angles; 0: it has them */
+    uint32_t temperature_length;
+    double scale[512]; /* [n_rot / 2]: head sizes are at most 1024 */
 } nce_rope_table;
 /* long_context: the session's context is longer than n_ctx_original (LongRoPE has two sets of factors). */
 void nce_rope_table_init(const nce_rope_params *r, bool long_context, nce_rope_table *out);

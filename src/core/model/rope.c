@@ -41,25 +41,42 @@ void nce_rope_table_init(const nce_rope_params *r, bool long_context, nce_rope_t
     const float *factors = r->factors;
     if (r->scaling == NCE_SCALING_LONGROPE && !long_context && r->factors_short != NULL) factors = r->factors_short;
     out->n_rot = r->n_rot;
+    out->temperature_scale = r->scaling == NCE_SCALING_TEMPERATURE ? r->factor : 0.0;
+    out->temperature_length = r->n_ctx_original;
     out->magnitude = r->attention_factor != 0.0f ? r->attention_factor : 1.0;
     if (r->scaling == NCE_SCALING_YARN) out->magnitude *= nce_yarn_magnitude(r->yarn_log_multiplier, r->factor);
+    out->step = (float)Sleef_cinz_powd1_u10purec(r->base, -2.0 / r->n_rot);
     for (uint32_t i = 0; i < r->n_rot / 2; i++) {
-        double f = Sleef_cinz_powd1_u10purec(r->base, -2.0 * i / r->n_rot);
-        if (factors != NULL) f /= factors[i];
-        if (r->scaling == NCE_SCALING_LINEAR) f /= r->factor;
+        double scale = factors != NULL ? 1.0 / factors[i] : 1.0;
+        if (r->scaling == NCE_SCALING_LINEAR) scale /= r->factor;
         if (r->scaling == NCE_SCALING_YARN) {
             const double keep = yarn_ramp(r, i);
-            f = f / r->factor * (1.0 - keep) + f * keep;
+            scale = scale / r->factor * (1.0 - keep) + scale * keep;
         }
-        out->freq[i] = f;
+        out->scale[i] = scale;
     }
+}
+
+/* Queries grow with the logarithm of the stretches of n_ctx_original positions behind them (Nakanishi 2025,
+ * arXiv:2501.19399, in steps, as Llama 4 and Mistral 3 have it). */
+static void fill_temperature(const nce_rope_table *table, uint64_t position, float *out)
+{
+    const double stretches = (double)(position / table->temperature_length);
+    const float t = (float)(1.0 + table->temperature_scale * Sleef_cinz_logd1_u10purec(1.0 + stretches));
+    for (uint32_t i = 0; i < table->n_rot; i++)
+        out[i] = i < table->n_rot / 2 ? t : 0.0f;
 }
 
 void nce_rope_fill(const nce_rope_table *table, uint64_t position, float *out)
 {
     const uint32_t half = table->n_rot / 2;
-    for (uint32_t i = 0; i < half; i++) {
-        const double angle = (double)position * table->freq[i];
+    float turn = (float)position;
+    if (table->temperature_scale != 0.0) {
+        fill_temperature(table, position, out);
+        return;
+    }
+    for (uint32_t i = 0; i < half; i++, turn *= table->step) {
+        const double angle = (double)turn * table->scale[i];
         out[i] = (float)(Sleef_cinz_cosd1_u10purec(angle) * table->magnitude);
         out[half + i] = (float)(Sleef_cinz_sind1_u10purec(angle) * table->magnitude);
     }

@@ -30,14 +30,7 @@ static nce_status read_session_options(nce_session *s, const nce_session_options
     if (!kv_type_known(o->kv_type_k) || !kv_type_known(o->kv_type_v))
         return nce_fail(s->ctx, NCE_ERR_UNSUPPORTED, "nce_session_options: KV types %u, %u: F32, F16, BF16, Q8_0 and Q4_0 are supported",
                         o->kv_type_k, o->kv_type_v);
-    const uint32_t most = m->h.n_ctx_most;
-    if (o->n_ctx == 0) {
-        o->n_ctx = m->h.n_ctx_train < 4096 ? m->h.n_ctx_train : 4096;
-        if (most != 0 && o->n_ctx > most) o->n_ctx = most;
-    }
-    if (most != 0 && o->n_ctx > most)
-        return nce_fail(s->ctx, NCE_ERR_UNSUPPORTED, "nce_session_options: n_ctx %u, but %s scales its attention from position %u on, which is not supported",
-                        o->n_ctx, nce_gguf_name(m->gguf), most);
+    if (o->n_ctx == 0) o->n_ctx = m->h.n_ctx_train < 4096 ? m->h.n_ctx_train : 4096;
     if (m->position_embed.type != NULL && o->n_ctx > m->position_embed.n_rows)
         return nce_fail(s->ctx, NCE_ERR_INVALID, "nce_session_options: n_ctx %u, but %s has %zu learned positions", o->n_ctx,
                         nce_gguf_name(m->gguf), m->position_embed.n_rows);

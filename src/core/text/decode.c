@@ -36,14 +36,41 @@ nce_status nce_tokenizer_piece(const nce_tokenizer *t, int32_t token, uint32_t f
 }
 
 /* Append piece at *n of a text with room for capacity; what does not fit is counted. */
-static inline void append(char *text, size_t capacity, size_t *n, nce_str piece)
+static void append(char *text, size_t capacity, size_t *n, nce_str piece)
 {
-    enum { BLOCK = 32 };
-    if (piece.size <= BLOCK && *n + BLOCK <= capacity)
-        memcpy(text + *n, piece.data, BLOCK); /* the arena has bytes behind every piece */
-    else if (*n < capacity)
-        memcpy(text + *n, piece.data, piece.size < capacity - *n ? piece.size : capacity - *n);
+    if (*n < capacity) memcpy(text + *n, piece.data, piece.size < capacity - *n ? piece.size : capacity - *n);
     *n += piece.size;
+}
+
+/* Tokens of short text, as long as they are no others and there is room to copy 16 bytes for each; returns how many. */
+static size_t decode_short(const nce_tokenizer *t, const int32_t *tokens, size_t n_tokens, char *text, size_t capacity,
+                           size_t *n_bytes)
+{
+    size_t n = *n_bytes, i = 0;
+    for (; i < n_tokens && n + sizeof(nce_short_text) <= capacity; i++) {
+        const uint32_t id = (uint32_t)tokens[i];
+        if (id >= t->n_tokens) break;
+        const nce_short_text *piece = &t->pieces[id];
+        if (piece->length == NCE_NOT_SHORT) break;
+        memcpy(text + n, piece, sizeof *piece);
+        n += piece->length;
+    }
+    *n_bytes = n;
+    return i;
+}
+
+/* Any token, which must be of the vocabulary; a space at its start is left away if *drop, and *drop goes with it. */
+static void decode_one(const nce_tokenizer *t, uint32_t id, uint32_t flags, bool *drop, char *text, size_t capacity,
+                       size_t *n)
+{
+    nce_str piece = piece_of(t, id, flags);
+    if (piece.data == unknown_text) {
+        *drop = false;
+    } else if (*drop && piece.size > 0 && !(t->attributes[id] & NCE_TOKEN_CONTROL)) {
+        *drop = false;
+        if (piece.data[0] == ' ') piece = (nce_str){piece.data + 1, piece.size - 1};
+    }
+    append(text, capacity, n, piece);
 }
 
 nce_status nce_tokenizer_decode(const nce_tokenizer *t, const int32_t *tokens, size_t n_tokens, uint32_t flags,
@@ -58,25 +85,12 @@ nce_status nce_tokenizer_decode(const nce_tokenizer *t, const int32_t *tokens, s
     bool drop = drops_space(t, flags);
     size_t n = 0;
     for (size_t i = 0; i < n_tokens; i++) {
+        if (!drop) i += decode_short(t, tokens + i, n_tokens - i, text, capacity, &n);
+        if (i == n_tokens) break;
         const uint32_t id = (uint32_t)tokens[i];
         if (id >= t->n_tokens)
             return nce_fail(t->ctx, NCE_ERR_INVALID, "token %d at %zu is not in 0..%zu", tokens[i], i, t->n_tokens - 1);
-        if ((t->attributes[id] & (NCE_TOKEN_NOT_TEXT & ~NCE_TOKEN_BYTE)) || drop) {
-            nce_str piece = piece_of(t, id, flags);
-            if (piece.data == unknown_text) {
-                for (size_t k = 0; k < piece.size; k++, n++)
-                    if (n < capacity) text[n] = piece.data[k];
-                drop = false;
-                continue;
-            }
-            if (drop && piece.size > 0 && !(t->attributes[id] & NCE_TOKEN_CONTROL)) {
-                drop = false;
-                if (piece.data[0] == ' ') piece = (nce_str){piece.data + 1, piece.size - 1};
-            }
-            append(text, capacity, &n, piece);
-        } else {
-            append(text, capacity, &n, (nce_str){nce_symbol_text(t, id), t->symbols[id].length});
-        }
+        decode_one(t, id, flags, &drop, text, capacity, &n);
     }
     *n_bytes = n;
     if (n > capacity)

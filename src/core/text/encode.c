@@ -3,9 +3,6 @@
 #include "src/core/text/tokenizer.h"
 #include <string.h>
 
-/* Remembering words pays from some size of the text on, and more of them the longer it is. */
-enum { CACHE_FROM = 2048, MIN_CACHE_BITS = 7, MAX_CACHE_BITS = 14 };
-
 nce_status nce_encoder_reserve(nce_encoder *e, size_t bytes)
 {
     if (bytes <= e->buffer_capacity) return NCE_OK;
@@ -20,11 +17,13 @@ nce_status nce_encoder_reserve(nce_encoder *e, size_t bytes)
 nce_status nce_encode_bpe(nce_encoder *e, const char *text, size_t n)
 {
     nce_splitter s;
-    size_t begin, end;
+    nce_word_batch batch = {.text = text};
     nce_status status = NCE_OK;
     nce_splitter_init(&s, e->t->split->rule, text, n);
-    while (status == NCE_OK && nce_splitter_next(&s, &begin, &end))
-        status = nce_encode_word(e, text + begin, end - begin);
+    while (status == NCE_OK && (batch.n = nce_splitter_fill(&s, batch.ends, NCE_WORD_BATCH)) > 0) {
+        status = nce_encode_words(e, &batch);
+        batch.begin = batch.ends[batch.n - 1];
+    }
     return status;
 }
 
@@ -33,11 +32,15 @@ nce_status nce_encode_bpe(nce_encoder *e, const char *text, size_t n)
 static nce_status encode_joined(nce_encoder *e, const char *text, size_t n)
 {
     const uint8_t *s = (const uint8_t *)text, *joins = e->t->joins;
+    nce_word_batch batch = {.text = text};
     nce_status status = NCE_OK;
-    for (size_t begin = 0, end; begin < n && status == NCE_OK; begin = end) {
-        for (end = begin + 1; end < n; end++)
-            if (!(joins[s[end - 1] * 32 + s[end] / 8] >> s[end] % 8 & 1) && (s[end] & 0xC0) != 0x80) break;
-        status = nce_encode_word(e, text + begin, end - begin);
+    for (size_t end = 1; end <= n && status == NCE_OK; end++) {
+        if (end < n && ((joins[s[end - 1] * 32 + s[end] / 8] >> s[end] % 8 & 1) || (s[end] & 0xC0) == 0x80)) continue;
+        batch.ends[batch.n++] = end;
+        if (end < n && batch.n < NCE_WORD_BATCH) continue;
+        status = nce_encode_words(e, &batch);
+        batch.begin = end;
+        batch.n = 0;
     }
     return status;
 }
@@ -84,7 +87,6 @@ static nce_status encode_cbpe(nce_encoder *e, const char *text, size_t n)
     return status;
 }
 
-/* Words wait in a queue as pointers into the text, so the normalized one must live until they are flushed. */
 static nce_status encode_nfc(nce_encoder *e, const char *text, size_t n)
 {
     const char *normal, *limit = e->limit;
@@ -93,7 +95,6 @@ static nce_status encode_nfc(nce_encoder *e, const char *text, size_t n)
     if (status != NCE_OK) return status;
     if (owned != NULL) e->limit = owned + n;
     status = nce_encode_bpe(e, normal, n);
-    if (status == NCE_OK) status = nce_encode_flush(e);
     nce_free(e->t->ctx, owned);
     e->limit = limit;
     return status;
@@ -101,29 +102,22 @@ static nce_status encode_nfc(nce_encoder *e, const char *text, size_t n)
 
 static nce_status encode_fragment(nce_encoder *e, const char *text, size_t n, bool at_start)
 {
-    nce_status status = NCE_OK;
     if (n == 0) return NCE_OK;
     switch (e->t->kind) {
     case NCE_TOKENIZER_SPM:
-        status = nce_encode_spm(e, text, n, at_start && e->t->add_space_prefix);
-        break;
+        return nce_encode_spm(e, text, n, at_start && e->t->add_space_prefix);
     case NCE_TOKENIZER_BPE:
-        status = e->t->split_flags & NCE_SPLIT_NFC ? encode_nfc(e, text, n) : nce_encode_bpe(e, text, n);
-        break;
+        return e->t->split_flags & NCE_SPLIT_NFC ? encode_nfc(e, text, n) : nce_encode_bpe(e, text, n);
     case NCE_TOKENIZER_CBPE:
-        status = encode_cbpe(e, text, n);
-        break;
+        return encode_cbpe(e, text, n);
     case NCE_TOKENIZER_WPM:
-        status = nce_encode_wpm(e, text, n);
-        break;
+        return nce_encode_wpm(e, text, n);
     case NCE_TOKENIZER_UGM:
-        status = nce_encode_ugm(e, text, n);
-        break;
+        return nce_encode_ugm(e, text, n);
     case NCE_TOKENIZER_RWKV:
-        status = nce_encode_rwkv(e, text, n);
         break;
     }
-    return status == NCE_OK ? nce_encode_flush(e) : status;
+    return nce_encode_rwkv(e, text, n);
 }
 
 /* The longest special token that starts at text, or -1. */
@@ -180,16 +174,6 @@ static nce_status encode_all(nce_encoder *e, const char *text, size_t n, uint32_
     return status;
 }
 
-/* Without memory for it, encoding is merely slower. */
-static void create_cache(nce_encoder *e, size_t n_bytes)
-{
-    int bits = MIN_CACHE_BITS;
-    while (bits < MAX_CACHE_BITS && n_bytes >> bits > 64)
-        bits++;
-    e->cache = nce_alloc_array(e->t->ctx, (size_t)1 << bits, sizeof *e->cache);
-    e->cache_shift = 64 - bits;
-}
-
 nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t n_bytes, uint32_t flags,
                                 int32_t *tokens, size_t capacity, size_t *n_tokens)
 {
@@ -203,10 +187,10 @@ nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t
         return nce_fail(t->ctx, NCE_ERR_LIMIT, "a text of %zu bytes; the limit is %d", n_bytes, INT32_MAX);
     nce_token_sink sink = {tokens, capacity, 0};
     nce_encoder e = {.t = t, .sink = &sink, .limit = n_bytes > 0 ? text + n_bytes : NULL};
-    if (n_bytes >= CACHE_FROM && capacity > 0) create_cache(&e, n_bytes);
+    e.words = nce_words_take(t, n_bytes);
     if ((flags & NCE_ENCODE_BOS) && t->add_bos && t->bos >= 0) nce_sink_put(&sink, t->bos);
     const nce_status status = encode_all(&e, text, n_bytes, flags);
-    nce_free(t->ctx, e.cache);
+    nce_words_put_back(t, e.words);
     nce_free(t->ctx, e.buffer);
     if (status != NCE_OK) return status;
     if ((flags & NCE_ENCODE_BOS) && t->add_sep && t->sep >= 0) nce_sink_put(&sink, t->sep);

@@ -71,47 +71,55 @@ static void put_symbol(const nce_tokenizer *t, nce_token_sink *sink, uint32_t id
 
 /* ---- short words ---- */
 
-typedef struct short_word {
-    uint32_t id[SHORT_WORD], rank[SHORT_WORD], merged[SHORT_WORD]; /* rank of the pair (i, i + 1) */
-    uint32_t begin[SHORT_WORD + 1];
-    size_t n;
-} short_word;
+typedef struct part {
+    uint32_t id, begin, rank, merged; /* rank of the pair with the next part, and what the two become */
+} part;
 
-static void update_rank(const nce_tokenizer *t, short_word *w, const char *word, size_t i)
+static void update_rank(const nce_tokenizer *t, part *parts, size_t n, const char *word, size_t i)
 {
-    w->rank[i] = i + 1 < w->n ? rank_of(t, word + w->begin[i], w->begin[i + 2] - w->begin[i], w->id[i], w->id[i + 1],
-                                        &w->merged[i])
-                              : none;
+    part *p = &parts[i];
+    p->rank = i + 1 < n ? rank_of(t, word + p[0].begin, p[2].begin - p[0].begin, p[0].id, p[1].id, &p->merged) : none;
 }
 
-static void merge_short(const nce_tokenizer *t, const char *word, size_t n, nce_token_sink *sink)
+/* A pair's rank is a journey to memory: let several travel at once. */
+static void prefetch_rank(const nce_tokenizer *t, const part *parts, size_t n, size_t i)
 {
-    short_word w = {.n = 0};
-    size_t length;
-    for (size_t i = 0; i < n; i += length, w.n++) {
-        w.begin[w.n] = (uint32_t)i;
-        w.id[w.n] = first_symbol(t, word + i, n - i, &length);
+    if (t->kind != NCE_TOKENIZER_SPM && i + 1 < n) nce_vocab_prefetch_pair(t, parts[i].id, parts[i + 1].id);
+}
+
+/* The part whose pair has the lowest rank, the first of equals; without branches, for they would not be predicted. */
+static size_t find_best(const part *parts, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        best = parts[i].rank < parts[best].rank ? i : best;
+    return best;
+}
+
+static void merge_short(const nce_tokenizer *t, const char *word, size_t n_bytes, nce_token_sink *sink)
+{
+    part parts[SHORT_WORD + 1]; /* the last one marks the end */
+    size_t n = 0, length;
+    for (size_t i = 0; i < n_bytes; i += length, n++) {
+        parts[n].begin = (uint32_t)i;
+        parts[n].id = first_symbol(t, word + i, n_bytes - i, &length);
     }
-    w.begin[w.n] = (uint32_t)n;
-    for (size_t i = 0; i < w.n; i++)
-        update_rank(t, &w, word, i);
-    for (;;) {
-        size_t best = 0;
-        for (size_t i = 1; i < w.n; i++)
-            if (w.rank[i] < w.rank[best]) best = i;
-        if (w.rank[best] == none) break;
-        w.id[best] = w.merged[best];
-        w.n--;
-        const size_t behind = w.n - best - 1;
-        memmove(&w.id[best + 1], &w.id[best + 2], behind * sizeof *w.id);
-        memmove(&w.rank[best + 1], &w.rank[best + 2], behind * sizeof *w.rank);
-        memmove(&w.merged[best + 1], &w.merged[best + 2], behind * sizeof *w.merged);
-        memmove(&w.begin[best + 1], &w.begin[best + 2], (behind + 1) * sizeof *w.begin);
-        update_rank(t, &w, word, best);
-        if (best > 0) update_rank(t, &w, word, best - 1);
+    parts[n].begin = (uint32_t)n_bytes;
+    for (size_t i = 0; i < n; i++)
+        prefetch_rank(t, parts, n, i);
+    for (size_t i = 0; i < n; i++)
+        update_rank(t, parts, n, word, i);
+    for (size_t best; best = find_best(parts, n), parts[best].rank != none;) {
+        parts[best].id = parts[best].merged;
+        memmove(&parts[best + 1], &parts[best + 2], (n - best - 1) * sizeof *parts);
+        n--;
+        prefetch_rank(t, parts, n, best);
+        if (best > 0) prefetch_rank(t, parts, n, best - 1);
+        update_rank(t, parts, n, word, best);
+        if (best > 0) update_rank(t, parts, n, word, best - 1);
     }
-    for (size_t i = 0; i < w.n; i++)
-        put_symbol(t, sink, w.id[i], word + w.begin[i], w.begin[i + 1] - w.begin[i]);
+    for (size_t i = 0; i < n; i++)
+        put_symbol(t, sink, parts[i].id, word + parts[i].begin, parts[i + 1].begin - parts[i].begin);
 }
 
 /* ---- long words ---- */

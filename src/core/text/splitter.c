@@ -54,7 +54,7 @@ static inline size_t ascii_letters(const uint8_t *s)
 /* The same for a set that holds every letter and, of ASCII, nothing else. */
 static inline size_t letter_run_end(const cursor *c, size_t i, nce_set set)
 {
-    while (c->end - i >= 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+    while (c->end - i >= 8) {
         const size_t n = ascii_letters(c->text + i);
         i += n;
         if (n == 8) continue;
@@ -340,9 +340,21 @@ static bool level_next(nce_split_level *v, const uint8_t *text, const nce_split_
     return *begin < *end;
 }
 
+/* The row's alternative for ordinary words, if what comes before it only matters at an apostrophe. */
+static const nce_alternative *words_of(const nce_split_rule *rule)
+{
+    const nce_alternative *a = rule->passes[0].alternatives, *end = a + rule->passes[0].n;
+    while (a < end && (a->op == NCE_SPLIT_CONTRACTION || a->op == NCE_SPLIT_CONTRACTION_NOCASE))
+        a++;
+    const bool words = rule->n_passes == 1 && a < end && a->op == NCE_SPLIT_RUN && is_letters(a->body) && a->min <= 1 &&
+                       a->max == 0 && a->prefix_mode == NCE_PREFIX_OPTIONAL && a->suffix_mode == NCE_SUFFIX_NONE;
+    return words ? a : NULL;
+}
+
 void nce_splitter_init(nce_splitter *s, const nce_split_rule *rule, const void *text, size_t n)
 {
     s->rule = rule;
+    s->words = words_of(rule);
     s->text = text;
     s->depth = 0;
     s->levels[0] = (nce_split_level){0, n, 0, 0, 0};
@@ -361,4 +373,32 @@ bool nce_splitter_next(nce_splitter *s, size_t *begin, size_t *end)
             s->levels[++s->depth] = (nce_split_level){*begin, *end, 0, 0, 0};
         }
     }
+}
+
+/* End of the word at i if it is one prefix character at most and 1 to 15 letters, all of them ASCII and what follows
+ * as well: nearly all words of English, in a few operations.  Otherwise 0. */
+static inline size_t plain_word_end(const uint8_t *text, size_t i, size_t end, const nce_alternative *words)
+{
+    if (end - i < 18 || text[i] >= 0x80 || text[i] == '\'') return 0;
+    i += in_set(nce_unicode_ascii[text[i]], words->prefix);
+    size_t n = ascii_letters(text + i);
+    if (n == 8) n += ascii_letters(text + i + 8);
+    return n > 0 && n < 16 && text[i + n] < 0x80 ? i + n : 0;
+}
+
+size_t nce_splitter_fill(nce_splitter *s, size_t *ends, size_t max)
+{
+    nce_split_level *v = &s->levels[0];
+    size_t n = 0, begin;
+    while (n < max) {
+        const size_t end =
+            s->words != NULL && v->match_end == 0 ? plain_word_end(s->text, v->pos, v->end, s->words) : 0;
+        if (end != 0)
+            ends[n++] = v->pos = end;
+        else if (nce_splitter_next(s, &begin, &ends[n]))
+            n++;
+        else
+            break;
+    }
+    return n;
 }

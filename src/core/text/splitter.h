@@ -28,7 +28,7 @@ typedef enum nce_split_op {
     NCE_SPLIT_SPACES_AT_END,      /* \s+$ */
     NCE_SPLIT_SPACES_CASCADE,     /* \s{512}(?!\S)|\s{256}(?!\S)|...|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} */
     NCE_SPLIT_DIGIT_GROUPS, /* body in groups of three counted from the right; with flag only before a word border */
-    NCE_SPLIT_DIGIT_CUTS,         /* cuts at (?=(body{3})+(?!body)), nothing between */
+    NCE_SPLIT_DIGIT_CUTS,   /* cuts at (?=(body{3})+(?!body)), nothing between */
     NCE_SPLIT_INDENT        /* [\t\n]|    |  (four or two spaces) */
 } nce_split_op;
 
@@ -78,6 +78,7 @@ typedef struct nce_split_level {
 
 typedef struct nce_splitter {
     const nce_split_rule *rule;
+    const nce_alternative *words; /* prefix? letters+, before which the rule has nothing but contractions; or NULL */
     const uint8_t *text;
     size_t depth; /* deepest level that has text */
     nce_split_level levels[NCE_SPLIT_MAX_PASSES];
@@ -87,5 +88,7 @@ typedef struct nce_splitter {
 void nce_splitter_init(nce_splitter *s, const nce_split_rule *rule, const void *text, size_t n);
 /* The next word, never empty; false at the end.  Words are adjacent and cover the text. */
 bool nce_splitter_next(nce_splitter *s, size_t *begin, size_t *end);
+/* The ends of the next words, at most max > 0 of them; returns their number, 0 at the end of the text. */
+size_t nce_splitter_fill(nce_splitter *s, size_t *ends, size_t max);
 
 #endif

@@ -39,6 +39,21 @@ typedef struct nce_pair_slot {
     uint32_t left, right, rank, merged;
 } nce_pair_slot;
 
+/* Up to 15 bytes of text, zero-padded, and their number: copied or compared as two integers. */
+enum { NCE_SHORT_TEXT = 15, NCE_NOT_SHORT = 255 };
+typedef union nce_short_text {
+    struct {
+        char bytes[NCE_SHORT_TEXT];
+        uint8_t length; /* NCE_NOT_SHORT: the text is longer, or needs a closer look */
+    };
+    uint64_t key[2];
+} nce_short_text;
+_Static_assert(sizeof(nce_short_text) == 16, "two integers");
+static inline bool nce_short_text_equal(const nce_short_text *a, const nce_short_text *b)
+{
+    return ((a->key[0] ^ b->key[0]) | (a->key[1] ^ b->key[1])) == 0;
+}
+
 /* Tokens in byte order, for longest-prefix matching: see prefix.c. */
 typedef struct nce_prefix_index {
     uint32_t *ids;
@@ -54,6 +69,12 @@ typedef struct nce_charsmap {
     size_t strings, n_strings; /* offset and size of the replacement strings */
 } nce_charsmap;
 
+/* Words and their tokens, and the place where a tokenizer keeps such a memory from call to call: see words.c. */
+typedef struct nce_word_memory nce_word_memory;
+typedef struct nce_word_shelf {
+    _Atomic(nce_word_memory *) memory;
+} nce_word_shelf;
+
 struct nce_tokenizer {
     nce_context *ctx;
     nce_tokenizer_kind kind;
@@ -68,6 +89,8 @@ struct nce_tokenizer {
     nce_pair_slot *pairs;
     uint8_t *pair_tags; /* [pairs_mask + 1] 0: free */
     size_t pairs_mask, n_merges;
+    nce_short_text *pieces; /* [n_tokens] what decoding the token gives, whatever the flags and its place */
+    nce_word_shelf *shelf;
     atomic_uchar
         *whole;     /* [n_tokens] does the token's text encode to the token alone?  0: not known yet, 1: yes, 2: no */
     uint8_t *joins; /* [256][256] bits: does some symbol hold this byte before that one?  If not, text may be cut */
@@ -96,11 +119,15 @@ nce_status nce_vocab_index(nce_tokenizer *t);
 /* Add one more symbol to index and table. */
 nce_status nce_vocab_add_indexed(nce_tokenizer *t, const char *bytes, size_t n, uint32_t *id);
 int64_t nce_vocab_find(const nce_tokenizer *t, const char *bytes, size_t n); /* symbol, or -1 */
+/* Of the finished vocabulary: the token, or -1; tokens that are no text may be missed.  hash is what prefetch gave. */
+int64_t nce_vocab_find_short(const nce_tokenizer *t, const nce_short_text *text, uint64_t hash);
+uint64_t nce_vocab_prefetch_short(const nce_tokenizer *t, const nce_short_text *text);
 nce_status nce_vocab_reserve_pairs(nce_tokenizer *t, size_t n_merges);
 void nce_vocab_put_pair(nce_tokenizer *t, uint32_t left, uint32_t right, uint32_t rank, uint32_t merged);
 const nce_pair_slot *nce_vocab_find_pair(const nce_tokenizer *t, uint32_t left, uint32_t right); /* NULL: no merge */
+void nce_vocab_prefetch_pair(const nce_tokenizer *t, uint32_t left, uint32_t right);
 int64_t nce_vocab_find_hashed(const nce_tokenizer *t, const char *bytes, size_t n, uint64_t hash);
-/* Derive what depends on the finished symbols: byte_ids, joins, whole, specials, prefixes, max_piece. */
+/* Derive what depends on the finished symbols: byte_ids, joins, whole, pieces, specials, prefixes, max_piece. */
 nce_status nce_vocab_finish(nce_tokenizer *t);
 
 static inline const char *nce_symbol_text(const nce_tokenizer *t, size_t id)
@@ -142,34 +169,22 @@ static inline void nce_sink_put(nce_token_sink *s, int32_t id)
     s->count++;
 }
 
-/* One encode call's memory of a word of up to 31 bytes and its tokens, a cache line: the word is zero-padded, its
- * length in the last byte, so that finding it again is four comparisons and touches neither the vocabulary nor the
- * text. */
-enum { NCE_CACHED_WORD = 31, NCE_CACHED_TOKENS = 7, NCE_QUEUED_WORDS = 16 };
-typedef struct nce_word {
-    uint64_t key[4]; /* 0: empty */
-    int32_t tokens[NCE_CACHED_TOKENS];
-    uint32_t n_tokens;
-} nce_word;
-_Static_assert(sizeof(nce_word) == 64, "one cache line");
+/* The words of a text come in batches: they are adjacent, so their ends say it all. */
+enum { NCE_WORD_BATCH = 32 };
+typedef struct nce_word_batch {
+    const char *text;
+    size_t begin, n; /* of the first word; number of words */
+    size_t ends[NCE_WORD_BATCH];
+} nce_word_batch;
 
-typedef struct nce_queued_word {
-    const char *word;
-    size_t n;
-    uint64_t key[4];
-    nce_word *place; /* in the cache; NULL: not to be remembered */
-} nce_queued_word;
-
-/* State of one encode call: scratch memory and the words seen so far. */
+/* State of one encode call. */
 typedef struct nce_encoder {
     const nce_tokenizer *t;
     nce_token_sink *sink;
-    nce_word *cache;   /* direct-mapped, the last word of a place wins; NULL for short texts */
-    int cache_shift;   /* of a 64-bit hash */
-    const char *limit; /* end of the memory that words lie in */
-    char *buffer;      /* normalized text of the present fragment */
-    size_t buffer_capacity, n_queued;
-    nce_queued_word queue[NCE_QUEUED_WORDS];
+    nce_word_memory *words; /* NULL: none */
+    const char *limit;      /* end of the memory that words lie in */
+    char *buffer;           /* normalized text of the present fragment */
+    size_t buffer_capacity;
 } nce_encoder;
 
 /* First special token of text at or after from, without those that have a refused attribute; *at is n if there is none. */
@@ -179,9 +194,12 @@ nce_status nce_encode_spm(nce_encoder *e, const char *text, size_t n, bool space
 nce_status nce_encode_wpm(nce_encoder *e, const char *text, size_t n);
 nce_status nce_encode_ugm(nce_encoder *e, const char *text, size_t n);
 nce_status nce_encode_rwkv(nce_encoder *e, const char *text, size_t n);
-/* One word by merging (words.c): whole token, remembered word, or merge.  It may wait, as text, until flush. */
-nce_status nce_encode_word(nce_encoder *e, const char *word, size_t n);
-nce_status nce_encode_flush(nce_encoder *e);
+/* Words by merging (words.c): remembered word, whole token, or merge. */
+nce_status nce_encode_words(nce_encoder *e, const nce_word_batch *batch);
+/* The memory of words for a text of n_bytes, the kept one if there is one; NULL if it would not pay or there is no room.
+ * Put it back afterwards. */
+nce_word_memory *nce_words_take(const nce_tokenizer *t, size_t n_bytes);
+void nce_words_put_back(const nce_tokenizer *t, nce_word_memory *words);
 /* Merge symbols until no pair merges any more (merge.c). */
 nce_status nce_merge_word(const nce_tokenizer *t, const char *word, size_t n, nce_token_sink *sink);
 /* Bytes that no token covers: byte tokens, else unk once. */

@@ -130,13 +130,15 @@ static nce_status count_chunk(nce_context *ctx, const nce_split_rule *rule, cons
                               nce_word_table *table)
 {
     nce_splitter s;
-    size_t begin, end;
+    size_t ends[NCE_WORD_BATCH], n, begin = 0;
     nce_status status = NCE_OK;
     nce_splitter_init(&s, rule, chunk->data, chunk->n_bytes);
-    while (status == NCE_OK && nce_splitter_next(&s, &begin, &end)) {
-        const char *text = chunk->data + begin;
-        status = add_word(ctx, table, &(nce_counted_word){text, nce_text_hash(text, end - begin), 1, end - begin});
-    }
+    while (status == NCE_OK && (n = nce_splitter_fill(&s, ends, NCE_WORD_BATCH)) > 0)
+        for (size_t i = 0; i < n && status == NCE_OK; begin = ends[i++]) {
+            const char *text = chunk->data + begin;
+            const size_t bytes = ends[i] - begin;
+            status = add_word(ctx, table, &(nce_counted_word){text, nce_text_hash(text, bytes), 1, bytes});
+        }
     return status;
 }
 

@@ -28,6 +28,9 @@ void nce_tokenizer_destroy(nce_tokenizer *t)
     nce_free(ctx, t->pairs);
     nce_free(ctx, t->pair_tags);
     nce_free(ctx, (void *)t->whole);
+    nce_free(ctx, t->pieces);
+    if (t->shelf != NULL) nce_free(ctx, atomic_load(&t->shelf->memory));
+    nce_free(ctx, t->shelf);
     nce_free(ctx, t->joins);
     nce_free(ctx, t->charsmap.blob);
     nce_free(ctx, t->merges);
@@ -90,6 +93,22 @@ int64_t nce_vocab_find(const nce_tokenizer *t, const char *bytes, size_t n)
     return nce_vocab_find_hashed(t, bytes, n, nce_text_hash(bytes, n));
 }
 
+uint64_t nce_vocab_prefetch_short(const nce_tokenizer *t, const nce_short_text *text)
+{
+    const uint64_t h = nce_text_hash(text->bytes, text->length);
+    __builtin_prefetch(&t->strings[h & t->strings_mask]);
+    return h;
+}
+
+int64_t nce_vocab_find_short(const nce_tokenizer *t, const nce_short_text *text, uint64_t h)
+{
+    for (size_t i = h & t->strings_mask; t->strings[i].id_plus_1 != 0; i = (i + 1) & t->strings_mask) {
+        const uint32_t id = t->strings[i].id_plus_1 - 1;
+        if (t->strings[i].hash == h >> 32 && id < t->n_tokens && nce_short_text_equal(&t->pieces[id], text)) return id;
+    }
+    return -1;
+}
+
 static void put_string(nce_tokenizer *t, uint32_t id)
 {
     const uint32_t marked = NCE_TOKEN_NOT_TEXT | NCE_TOKEN_USER_DEFINED;
@@ -139,15 +158,27 @@ nce_status nce_vocab_reserve_pairs(nce_tokenizer *t, size_t n_merges)
     return NCE_OK;
 }
 
+static inline uint64_t hash_of_pair(uint32_t left, uint32_t right)
+{
+    return ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+}
+
 /* Slot of the pair, or the free one where it would go. */
 static inline size_t pair_slot(const nce_tokenizer *t, uint32_t left, uint32_t right, uint8_t *tag)
 {
-    const uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+    const uint64_t h = hash_of_pair(left, right);
     *tag = (uint8_t)(h >> 24 | 1);
     size_t i = (h >> 32) & t->pairs_mask;
     for (; t->pair_tags[i] != 0; i = (i + 1) & t->pairs_mask)
         if (t->pair_tags[i] == *tag && t->pairs[i].left == left && t->pairs[i].right == right) break;
     return i;
+}
+
+void nce_vocab_prefetch_pair(const nce_tokenizer *t, uint32_t left, uint32_t right)
+{
+    const size_t i = hash_of_pair(left, right) >> 32 & t->pairs_mask;
+    __builtin_prefetch(&t->pair_tags[i]);
+    __builtin_prefetch(&t->pairs[i]);
 }
 
 void nce_vocab_put_pair(nce_tokenizer *t, uint32_t left, uint32_t right, uint32_t rank, uint32_t merged)
@@ -207,6 +238,20 @@ static nce_status find_joins(nce_tokenizer *t)
     return NCE_OK;
 }
 
+static nce_status copy_pieces(nce_tokenizer *t)
+{
+    t->pieces = nce_alloc_array(t->ctx, t->n_tokens, sizeof *t->pieces);
+    if (t->pieces == NULL) return nce_fail_nomem(t->ctx, t->n_tokens * sizeof *t->pieces);
+    for (size_t i = 0; i < t->n_tokens; i++) {
+        nce_short_text *piece = &t->pieces[i];
+        const bool closer = (t->attributes[i] & (NCE_TOKEN_NOT_TEXT & ~NCE_TOKEN_BYTE)) != 0;
+        const size_t n = t->symbols[i].length;
+        if (n <= NCE_SHORT_TEXT) memcpy(piece->bytes, nce_symbol_text(t, i), n);
+        piece->length = closer || n > NCE_SHORT_TEXT ? NCE_NOT_SHORT : (uint8_t)n;
+    }
+    return NCE_OK;
+}
+
 nce_status nce_vocab_finish(nce_tokenizer *t)
 {
     find_bytes(t);
@@ -214,7 +259,10 @@ nce_status nce_vocab_finish(nce_tokenizer *t)
         if (t->symbols[i].length > t->max_piece) t->max_piece = t->symbols[i].length;
     t->whole = nce_alloc_array(t->ctx, t->n_tokens, sizeof *t->whole);
     if (t->whole == NULL) return nce_fail_nomem(t->ctx, t->n_tokens);
+    t->shelf = nce_alloc_zero(t->ctx, sizeof *t->shelf);
+    if (t->shelf == NULL) return nce_fail_nomem(t->ctx, sizeof *t->shelf);
     nce_status status = find_joins(t);
+    if (status == NCE_OK) status = copy_pieces(t);
     if (status == NCE_OK) status = nce_prefix_build(t, &t->specials, is_special);
     const bool by_prefix = t->kind >= NCE_TOKENIZER_WPM;
     if (status == NCE_OK && by_prefix) status = nce_prefix_build(t, &t->prefixes, is_text);

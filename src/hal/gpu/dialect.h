@@ -1,6 +1,7 @@
 /* The dialect in which the kernels are written once: a common subset of OpenCL C, CUDA and HIP behind these macros.
  *
- *   NCE_KERNEL void f(...)    a kernel; NCE_DEV: a function of the device, always inlined
+ *   NCE_KERNEL void f(...)    a kernel; NCE_DEV: a function of the device, always inlined (PoCL must not see a call that
+ *                             takes memory of the work group: see "PoCL and group memory" in docs/gpu-kernels.md)
  *   NCE_G, NCE_L, NCE_P       address space of a pointer: device memory, memory of the work group, of the work item
  *   NCE_SHARED(T, name, n)    an array of the work group, at the top of a kernel
  *   NCE_TABLE(T, name, n)     a constant array of the module; NCE_BOOK: address space of a pointer to it
@@ -22,7 +23,7 @@
 
 #pragma OPENCL FP_CONTRACT OFF
 #define NCE_KERNEL __kernel
-#define NCE_DEV static inline
+#define NCE_DEV static inline __attribute__((always_inline))
 #define NCE_G __global
 #define NCE_L __local
 #define NCE_P __private

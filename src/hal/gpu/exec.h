@@ -62,6 +62,8 @@ typedef struct nce_gpu_device {
     nce_gpu_kernel *kernel[NCE_GPU_KERNELS]; /* those used so far */
     const char *tensor;                      /* layout of its tensor kernels (kernels/tensor.h), or NULL */
     bool tensor_known;                       /* tensor says what it is */
+    bool no_halves, odd_half;                /* of upload.c: there is no pinned memory; the half that is next */
+    uint8_t *halves;                         /* pinned, or NULL */
     uint64_t n_launches;
     uint64_t taken[NCE_TYPE_LAST + 1][NCE_GPU_PATHS]; /* products, by type of the weights */
 } nce_gpu_device;
@@ -72,6 +74,11 @@ nce_gpu_device *nce_gpu_device_of(nce_device *d);
 /* Device memory, with the lock held; keeps caps.memory_free.  Giving 0 back is allowed. */
 nce_status nce_gpu_take(nce_gpu_device *d, size_t bytes, nce_gpu_address *out);
 void nce_gpu_give(nce_gpu_device *d, nce_gpu_address at, size_t bytes);
+
+/* Queued: memory that may change or go away as soon as the call is over, with the lock held (upload.c).  A failure may show in a
+ * later call only.  send_end: when the device is destroyed. */
+nce_status nce_gpu_send(nce_gpu_device *d, nce_gpu_address to, const void *host, size_t bytes);
+void nce_gpu_send_end(nce_gpu_device *d);
 
 /* What a kernel needs to know of a quantized type, the row of kernels/types.h. */
 typedef struct nce_gpu_type {

@@ -33,6 +33,7 @@ static void gpu_destroy(nce_device *base)
 {
     nce_gpu_device *d = (nce_gpu_device *)base;
     log_work(d);
+    nce_gpu_send_end(d);
     d->gpu->ops->close(d->gpu);
     pthread_mutex_destroy(&d->lock);
     nce_free(base->ctx, d);
@@ -65,8 +66,7 @@ static nce_status new_buffer(nce_device *base, const void *host, size_t bytes, n
     pthread_mutex_lock(&d->lock);
     nce_status status = nce_gpu_take(d, bytes, &at);
     if (status == NCE_OK && host == NULL) status = ops->zero(d->gpu, at, bytes);
-    if (status == NCE_OK && host != NULL) status = ops->upload(d->gpu, at, host, bytes);
-    if (status == NCE_OK && host != NULL) status = ops->sync(d->gpu);
+    if (status == NCE_OK && host != NULL) status = nce_gpu_send(d, at, host, bytes);
     if (status != NCE_OK) nce_gpu_give(d, at, bytes);
     pthread_mutex_unlock(&d->lock);
     if (status != NCE_OK) {

@@ -2,7 +2,7 @@
 #ifndef NCE_SRC_GPU_EXPERTS_H
 #define NCE_SRC_GPU_EXPERTS_H
 
-/* Soft-max of n numbers in shared memory, in place, by all items of the group. */
+/* Soft-max of n numbers in shared memory, in place, by all items of the group; n 0: nothing is changed. */
 NCE_DEV void nce_softmax(NCE_L float *x, int n, NCE_L float *part, NCE_L float *lanes)
 {
     const int t = nce_tid;
@@ -50,7 +50,8 @@ NCE_DEV int nce_take_best(NCE_L float *score, int n, NCE_L float *part, NCE_L in
     return best;
 }
 
-/* Only the best groups stay in the race; a group counts by its two best scores if there is a bias, else by its best. */
+/* Only the best groups stay in the race; a group counts by its two best scores if there is a bias, else by its best.
+ * n_experts 0, with no groups used: nothing is changed. */
 NCE_DEV void nce_limit_groups(NCE_L float *score, int n_experts, int n_groups, int n_groups_used, int two,
                               NCE_L float *group, NCE_L int *keep, NCE_L float *part, NCE_L int *index)
 {
@@ -98,11 +99,12 @@ NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const flo
         value[i] = kind == 1 ? nce_sigmoid(x) : x;
     }
     nce_sync();
-    if (kind == 0) nce_softmax(value, n_experts, part, lanes);
+    nce_softmax(value, kind == 0 ? n_experts : 0, part, lanes);
     for (int i = t; i < n_experts; i += NCE_GPU_ROUTE_GROUP)
         choice[i] = bias != 0 ? value[i] + bias[i] : value[i];
     nce_sync();
-    if (n_groups > 1) nce_limit_groups(choice, n_experts, n_groups, n_groups_used, bias != 0, group, keep, part, index);
+    nce_limit_groups(choice, n_groups > 1 ? n_experts : 0, n_groups, n_groups > 1 ? n_groups_used : 0, bias != 0, group, keep,
+                     part, index);
     for (int i = 0; i < n_used; i++) {
         const int best = nce_take_best(choice, n_experts, part, index);
         if (t == 0) { /* an insertion keeps the list ascending */
@@ -116,7 +118,7 @@ NCE_KERNEL void nce_gpu_route(NCE_G const float *logits, int ld, NCE_G const flo
     for (int i = t; i < n_used; i += NCE_GPU_ROUTE_GROUP)
         chosen[i] = value[list[i]];
     nce_sync();
-    if (kind == 2) nce_softmax(chosen, n_used, part, lanes);
+    nce_softmax(chosen, kind == 2 ? n_used : 0, part, lanes);
     float sum = 0.0f;
     for (int i = 0; i < n_used; i++)
         sum = sum + chosen[i];

@@ -47,6 +47,28 @@ NCE_KERNEL void nce_gpu_copy(NCE_G float *out, int ld_out, int out_stride, NCE_G
     out[(nce_u64)row * ld_out + part * out_stride + column] = in[(nce_u64)row * ld_in + part * in_stride + column];
 }
 
+/* (s, c) + p, c being what s has rounded away: src/kernels/vec_sum.h. */
+NCE_DEV void nce_sum_add(NCE_P float *s, NCE_P float *c, float p)
+{
+    const float t = *s + p, z = t - *s;
+    *c = *c + ((*s - (t - z)) + (p - z));
+    *s = t;
+}
+
+/* Mean of sixteen such lanes over n elements.  By one work item; the lanes are used up. */
+NCE_DEV float nce_sum_mean(NCE_L float *sums, NCE_L float *lost, float n)
+{
+    for (int step = 8; step > 0; step /= 2)
+        for (int l = 0; l < step; l++) {
+            float s = sums[l], c = lost[l] + lost[l + step];
+            nce_sum_add(&s, &c, sums[l + step]);
+            sums[l] = s;
+            lost[l] = c;
+        }
+    const float q = nce_div(sums[0], n);
+    return q + nce_div(nce_fma(-q, n, sums[0]) + lost[0], n);
+}
+
 /* One part of one row.  The sixteen lanes of the sums are sixteen items, which read the row from shared memory, where all
  * items bring it a chunk at a time.  block: if it is not 0, there is one part, and the result goes to codes and da too, as
  * nce_gpu_pack would bring it there. */
@@ -56,6 +78,7 @@ NCE_KERNEL void nce_gpu_norm(NCE_G float *out, int ld_out, NCE_G const float *in
 {
     NCE_SHARED(float, chunk, NCE_GPU_NORM_CHUNK);
     NCE_SHARED(float, lanes, 16);
+    NCE_SHARED(float, lost, 16);
     NCE_SHARED(nce_u32, magnitude, NCE_GPU_GROUP);
     NCE_SHARED(float, inverse, NCE_GPU_NORM_CHUNK / 32);
     const int t = nce_tid, part = nce_group_x;
@@ -64,7 +87,7 @@ NCE_KERNEL void nce_gpu_norm(NCE_G float *out, int ld_out, NCE_G const float *in
     in += (nce_u64)nce_group_y * ld_in + part * width;
     out += (nce_u64)nce_group_y * ld_out + part * width;
     for (int pass = layer ? 0 : 1; pass < 2; pass++) {
-        float lane = 0.0f;
+        float lane = 0.0f, lacks = 0.0f;
         for (int from = 0; from < width; from += NCE_GPU_NORM_CHUNK) {
             const int n = width - from < NCE_GPU_NORM_CHUNK ? width - from : NCE_GPU_NORM_CHUNK;
             nce_sync();
@@ -73,17 +96,20 @@ NCE_KERNEL void nce_gpu_norm(NCE_G float *out, int ld_out, NCE_G const float *in
             nce_sync();
             for (int i = t; i < n && t < 16; i += 16) {
                 const float x = chunk[i] - mean;
-                lane = pass == 0 ? lane + chunk[i] : nce_fma(x, x, lane);
+                nce_sum_add(&lane, &lacks, pass == 0 ? x : x * x);
             }
         }
         nce_sync();
-        if (t < 16) lanes[t] = lane;
+        if (t < 16) {
+            lanes[t] = lane;
+            lost[t] = lacks;
+        }
         nce_sync();
-        if (t == 0) nce_fold16(lanes);
+        if (t == 0) lanes[0] = nce_sum_mean(lanes, lost, (float)width);
         nce_sync();
-        if (pass == 0) mean = nce_div(lanes[0], (float)width);
+        if (pass == 0) mean = lanes[0];
     }
-    const float r = nce_div(1.0f, nce_sqrt(nce_div(lanes[0], (float)width) + eps));
+    const float r = nce_div(1.0f, nce_sqrt(lanes[0] + eps));
     for (int from = 0; from < width; from += NCE_GPU_NORM_CHUNK) {
         const int n = width - from < NCE_GPU_NORM_CHUNK ? width - from : NCE_GPU_NORM_CHUNK;
         nce_sync();
