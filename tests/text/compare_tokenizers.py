@@ -291,11 +291,13 @@ def main():
         for name, path, reference in subjects(data, folder):
             t, rng, bad = nce.open(path), random.Random(seed), []
             missing = {chr(c) for c in range(128) if not nce.encode(t, chr(c))}  # falcon has no token for some bytes
+            nce.encode(t, 'a b ' * 1000)  # a text of this length is what makes it remember words, which the cases then use
             for _ in range(cases):
                 text = random_text(rng)
                 got = nce.encode(t, text)
                 want = reference(text, got)
-                exact = nce.decode(t, got) == ''.join(c for c in text if c not in missing).replace('\u2581', ' ').encode()
+                kept = ''.join(c for c in text if c not in missing)
+                exact = nce.decode(t, got) in (kept.encode(), kept.replace('\u2581', ' ').encode())
                 if want != got or not (exact or 'ids only' in name):
                     bad.append((text, want, got))
             total, wrong = total + cases, wrong + len(bad)

@@ -26,10 +26,11 @@ int main(void)
         uint8_t *text = malloc(strlen(line));
         if (name == NULL || text == NULL) return 1;
         nce_splitter s;
-        size_t begin, end;
+        size_t ends[7], n; /* few, so that texts have more than one batch */
         nce_splitter_init(&s, name->rule, text, parse_hex(space + 1, text));
-        while (nce_splitter_next(&s, &begin, &end))
-            printf("%zu ", end);
+        while ((n = nce_splitter_fill(&s, ends, 7)) > 0)
+            for (size_t i = 0; i < n; i++)
+                printf("%zu ", ends[i]);
         putchar('\n');
         free(text);
     }
