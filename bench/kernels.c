@@ -2,7 +2,8 @@
  *
  * The matrix products on one core, beside the roofline measured by the same program: for few columns the rate at which
  * weights are read from memory (they are 256 MiB, so in no cache), for many the multiplications per second over 2048
- * rows. Thread CPU time, median of the repeats (-q 10: the tenth percentile, for a machine with other work). */
+ * rows. Thread CPU time of slices of 4 MiB, median of all of them (-q 10: the tenth percentile, for a machine with other
+ * work; a slice is short enough to be left alone now and then). */
 #include "bench/kernels.h"
 #include "src/core/runtime/cpu.h"
 #include "src/kernels/matmul.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFILL_ROWS = 2048, DECODE_MIB = 256, MANY = 32, MOST_COLUMNS = 16 };
+enum { PREFILL_ROWS = 2048, DECODE_MIB = 256, SLICE_MIB = 4, MANY = 32, MOST_COLUMNS = 16 };
 
 typedef struct options {
     const char *isa, *type;
@@ -25,7 +26,7 @@ typedef struct roofline {
     double read, int8, f32;
 } roofline;
 
-/* Seconds of a product of n_rows rows with n_cols columns. */
+/* Seconds of a product of n_rows rows with n_cols columns, from the quantile of its slices. */
 static double time_product(const nce_matmul_ops *ops, const options *o, const nce_type_info *type, const uint8_t *w,
                            size_t n_rows, size_t n_cols)
 {
@@ -33,17 +34,22 @@ static double time_product(const nce_matmul_ops *ops, const options *o, const nc
     float *x = bench_huge_alloc(n_cols * o->k * sizeof *x), *y = bench_huge_alloc(n_cols * n_rows * sizeof *y);
     nce_act act = {type->act_block, n_cols, o->k, bench_huge_alloc(ops->act_bytes(type->act_block, n_cols, o->k))};
     void *scratch = bench_huge_alloc(ops->scratch_bytes);
-    double *seconds = malloc((size_t)o->repeats * sizeof *seconds);
+    const size_t slice_rows = ((size_t)SLICE_MIB << 20) / row_bytes / 16 * 16, per_slice = slice_rows ? slice_rows : 16;
+    const size_t n_slices = n_rows < per_slice ? 1 : n_rows / per_slice, n_samples = (size_t)o->repeats * n_slices;
+    const size_t rows = n_rows < per_slice ? n_rows : per_slice;
+    double *seconds = malloc(n_samples * sizeof *seconds);
     if (!x || !y || !act.data || !scratch || !seconds) exit(1);
     for (size_t i = 0; i < n_cols * o->k; i++)
         x[i] = (float)((int)(i * 2654435761u >> 16 & 0xffff) - 32768) / 32768.0f;
     ops->pack(&act, x, o->k, 0, 1);
-    for (int i = -1; i < o->repeats; i++) { /* the first warms up */
+    ops->product(type, w, row_bytes, rows, &act, y, n_rows, scratch); /* warms up */
+    for (size_t i = 0; i < n_samples; i++) {
+        const size_t r = i % n_slices * rows;
         const double start = bench_cpu_seconds();
-        ops->product(type, w, row_bytes, n_rows, &act, y, n_rows, scratch);
-        if (i >= 0) seconds[i] = bench_cpu_seconds() - start;
+        ops->product(type, w + r * row_bytes, row_bytes, rows, &act, y + r, n_rows, scratch);
+        seconds[i] = bench_cpu_seconds() - start;
     }
-    const double typical = measure_quantile(seconds, (size_t)o->repeats, o->percentile / 100.0);
+    const double typical = measure_quantile(seconds, n_samples, o->percentile / 100.0) * (double)n_rows / (double)rows;
     free(x), free(y), free(act.data), free(scratch), free(seconds);
     return typical;
 }

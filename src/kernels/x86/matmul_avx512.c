@@ -2,8 +2,9 @@
  *
  * Few columns: weights are read in place, a segment of 16 rows at a time, while one linear stream 96 KiB ahead is
  * prefetched into L2, whatever order the 16 rows are read in.  More columns, or a type without such a kernel: 16 rows
- * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it; as long as the activations
- * fit L2 the weights are still read in their order, which is worth 15 to 80 % between 9 and 32 columns. */
+ * of a segment are expanded to a panel in L1/L2 once, and every group of columns runs over it; as long as the
+ * activations fit L2 the weights are still read in their order, and expansion and products each ask for their share of
+ * the stream. */
 #include "src/kernels/x86/matmul_amx.h"
 #include "src/kernels/x86/matmul_avx512.h"
 
@@ -189,9 +190,9 @@ static bool in_second_cache(const nce_act *a)
     return a->n_cols <= 64 && nce_act_bytes(a->block, a->n_cols, a->k) <= (size_t)1 << 20;
 }
 
-/* One segment for product_panels_few: nb blocks from b on of rows from r on, and as many bytes from ahead on to be asked
- * for.  Memory is idle whenever nothing is asked for, so all the work has its share: an expansion takes as long as four
- * columns. */
+/* One segment for product_panels_few: nb blocks from b on of rows from r on, and as many bytes from ahead on to be
+ * asked for.  Memory is idle whenever nothing is asked for, so all the work has its share: an expansion takes as long
+ * as four columns. */
 static const uint8_t *segment_few(const job *j, size_t r, size_t b, size_t nb, const uint8_t *ahead)
 {
     enum { EXPANSION = 4, CALLS = 2 };

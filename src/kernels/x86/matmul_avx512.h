@@ -206,6 +206,7 @@ typedef __m512i vec;
 #define v_repeat _mm512_broadcast_i32x4
 #define v_pattern(...) _mm512_broadcast_i32x4(_mm_setr_epi8(__VA_ARGS__))
 #define v_and_or(v, mask, w) _mm512_ternarylogic_epi32(v, SET8(mask), w, 0xea)
+#define v_affine(v, matrix, plus) _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64((long long)(matrix)), plus)
 #include "src/kernels/matmul_fields.inc"
 
 /* The 16 levels of IQ4 plus 128, repeated so that vpermb ignores all but the low nibble of an index byte. */
