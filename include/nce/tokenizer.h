@@ -60,7 +60,8 @@ NCE_API void nce_tokenizer_destroy(nce_tokenizer *t);
  * Returns NCE_OK; NCE_ERR_INVALID (NULL argument, unknown flag); NCE_ERR_LIMIT (capacity too small: *n_tokens says how many
  *         are needed, the first capacity tokens are written; or text too long: *n_tokens is 0); NCE_ERR_NOMEM.
  * 2 * n_bytes + 4 is room enough but for unigram vocabularies, whose normalizer may lengthen a text.  Time O(n log n) at
- * worst and about 32 bytes of memory per byte of the longest word, whatever the text.  Threads: any.  Since 0.1. */
+ * worst and about 32 bytes of memory per byte of the longest word, whatever the text; up to 2 MiB, words of texts of 2 KiB
+ * and more, stay with the tokenizer for the next call.  Threads: any.  Since 0.1. */
 NCE_API nce_status nce_tokenizer_encode(const nce_tokenizer *t, const char *text, size_t n_bytes, uint32_t flags,
                                         int32_t *tokens, size_t capacity, size_t *n_tokens);
 
