@@ -1,5 +1,4 @@
 /* Any bytes are an importance matrix or are refused; one that opens answers for every weight it names. */
-#define _GNU_SOURCE
 #include "src/quant/imatrix.h"
 #include <stdio.h>
 #include <stdlib.h>
