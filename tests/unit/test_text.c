@@ -328,6 +328,35 @@ Test(text, remembered_words_merge_as_the_first_time)
     free(tokens);
 }
 
+/* Words that are whole tokens though no merges lead there, between many others that take their places in a small memory: each
+ * must be found in the vocabulary however often it was forgotten. */
+Test(text, whole_words_are_found_again)
+{
+    enum { N = 4000, MOST = 2 * N };
+    vocab_spec whole = bpe;
+    char text[N];
+    int32_t first[MOST], other[MOST];
+    uint32_t random = 11;
+    whole.pre = "llama-bpe";
+    whole.n_merges = 1;
+    for (int round = 0; round < 50; round++) {
+        nce_tokenizer *t;
+        size_t n = 0, n_tokens = 0, count;
+        cr_assert_eq(vocab_load(ctx, &whole, &t), NCE_OK);
+        while (n < N - 16) {
+            const size_t from = n, length = (random = random * 1664525u + 1013904223u) >> 30 == 0 ? 1 : 1 + (random >> 20) % 9;
+            if (n > 0) text[n++] = ' ';
+            for (size_t i = 0; i < length; i++)
+                text[n++] = length == 1 ? 'a' : (char)('a' + ((random = random * 1664525u + 1013904223u) >> 24) % 26);
+            cr_assert_eq(nce_tokenizer_encode(t, text + from, n - from, 0, first + n_tokens, MOST - n_tokens, &count), NCE_OK);
+            n_tokens += count;
+        }
+        cr_assert_eq(nce_tokenizer_encode(t, text, n, 0, other, MOST, &count), NCE_OK);
+        cr_assert(count == n_tokens && memcmp(first, other, count * sizeof *first) == 0, "round %d", round);
+        nce_tokenizer_destroy(t);
+    }
+}
+
 typedef struct encoding {
     const nce_tokenizer *t;
     int32_t tokens[4096];

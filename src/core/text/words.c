@@ -116,7 +116,8 @@ static inline line *place_of(nce_word_memory *m, uint64_t low, uint64_t high)
 typedef struct waiting {
     nce_short_text key; /* length 0: a long word */
     line *place;
-    uint64_t hash; /* of an unknown word */
+    uint64_t hash; /* of an unknown word, if it is hashed */
+    bool hashed;
 } waiting;
 
 /* ---- words not in the memory ---- */
@@ -170,10 +171,17 @@ static void remember_short(line *place, const nce_short_text *key, const int32_t
         place->wide.more[i - SHORT_TOKENS] = tokens[i];
 }
 
-static nce_status encode_short(const nce_encoder *e, const char *word, const waiting *w)
+static void hash_word(const nce_encoder *e, waiting *w)
+{
+    w->hash = nce_vocab_prefetch_short(e->t, &w->key);
+    w->hashed = true;
+}
+
+static nce_status encode_short(const nce_encoder *e, const char *word, waiting *w)
 {
     int32_t tokens[NCE_SHORT_TEXT]; /* of its own: what does not fit into the caller's is remembered all the same */
     nce_token_sink sink = {tokens, NCE_SHORT_TEXT, 0};
+    if (!w->hashed) hash_word(e, w); /* it was known until a neighbour took its place */
     const nce_status status = look_up(e->t, word, w->key.length, nce_vocab_find_short(e->t, &w->key, w->hash), &sink);
     if (status != NCE_OK) return status;
     if (w->place != NULL && sink.count <= LONG_TOKENS) {
@@ -262,8 +270,7 @@ static size_t put_known(nce_encoder *e, const waiting *waits, size_t n)
 static void prefetch_unknown(const nce_encoder *e, waiting *waits, size_t from, size_t n)
 {
     for (size_t i = from; i < n; i++)
-        if (waits[i].key.length > 0 && find_known(&waits[i]) == 2)
-            waits[i].hash = nce_vocab_prefetch_short(e->t, &waits[i].key);
+        if (waits[i].key.length > 0 && find_known(&waits[i]) == 2) hash_word(e, &waits[i]);
 }
 
 nce_status nce_encode_words(nce_encoder *e, const nce_word_batch *batch)
@@ -274,7 +281,7 @@ nce_status nce_encode_words(nce_encoder *e, const nce_word_batch *batch)
     size_t i = put_known(e, waits, batch->n), k;
     prefetch_unknown(e, waits, i, batch->n);
     for (; i < batch->n && status == NCE_OK; i++) {
-        const waiting *w = &waits[i];
+        waiting *const w = &waits[i];
         const size_t begin = i == 0 ? batch->begin : batch->ends[i - 1];
         if ((k = find_known(w)) < 2)
             put_short(e->sink, w->place, k);
